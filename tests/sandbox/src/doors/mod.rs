@@ -1,0 +1,3 @@
+//! The worlds over HTTP.
+
+pub mod faults;
