@@ -1,1 +1,22 @@
-//! Being built.
+//! The words and decisions of `rise`, as pure functions.
+//!
+//! Nothing here reads a clock, a file, an environment variable or a random number: time and names arrive as
+//! parameters, what should be done leaves as data. The runtime (`services`) performs it.
+//!
+//! Start with [`ids`] and [`words`] for the vocabulary, [`route`] for where a job runs, [`snapshot`] for what one round
+//! knows, [`plan`] for how demand meets supply, [`workers`] for how a worker begins and ends, and [`machine`] for how
+//! these become effects.
+
+pub mod config;
+pub mod ids;
+pub mod labels;
+pub mod route;
+pub mod span;
+pub mod words;
+
+pub use ids::*;
+pub use labels::{LabelSet, SentLabels};
+pub use words::*;
+
+/// A moment. Rows' times are the database's clock, pods' times the cluster's.
+pub type Time = chrono::DateTime<chrono::Utc>;

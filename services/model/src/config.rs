@@ -1,0 +1,305 @@
+//! The sections of the configuration file that decisions read. The file's default, `assets/config/default.toml`, names
+//! every key; nothing here has a default of its own, so that what is in force can be read in one place.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::span::Span;
+use crate::{AppId, EntityId, EntityKind, Image, LabelSet, PoolName};
+
+/// The two GitHub Apps that share the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apps {
+    /// Serves organisations.
+    pub organization: AppId,
+    /// Serves personal accounts.
+    pub personal: AppId,
+}
+
+impl Apps {
+    /// The App that serves accounts of a kind.
+    #[must_use]
+    pub fn serving(&self, kind: EntityKind) -> AppId {
+        match kind {
+            EntityKind::Organization => self.organization,
+            EntityKind::User => self.personal,
+        }
+    }
+
+    /// Whether the id is one of the two.
+    #[must_use]
+    pub fn has(&self, app: AppId) -> bool {
+        app == self.organization || app == self.personal
+    }
+}
+
+/// What differs between production and staging.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The schema of the tables.
+    pub schema: String,
+    /// What the names of this environment's runners begin with.
+    pub runner_prefix: String,
+    /// The runner group of an organisation.
+    pub runner_group: String,
+    /// Replaces `{tag}` in image references.
+    pub image_tag: String,
+    /// The Kubernetes namespace of the pods.
+    pub namespace: String,
+}
+
+/// A named set of boards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its name.
+    pub name: PoolName,
+    /// The node labels that select its boards; without it `riseproject.dev/board = <name>`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// A limit on the pod's ephemeral storage, as Kubernetes writes quantities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral_storage: Option<String>,
+}
+
+/// The label that tells a board's pool.
+pub const BOARD_LABEL: &str = "riseproject.dev/board";
+
+impl Pool {
+    /// The labels that select this pool's boards.
+    #[must_use]
+    pub fn selector(&self) -> BTreeMap<String, String> {
+        if self.node_selector.is_empty() {
+            BTreeMap::from([(BOARD_LABEL.to_owned(), self.name.to_string())])
+        } else {
+            self.node_selector.clone()
+        }
+    }
+
+    /// Whether a node with these labels is one of this pool's boards.
+    #[must_use]
+    pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.selector()
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
+    }
+}
+
+/// How a route compares its labels with a job's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelMatch {
+    /// The job has exactly these labels, besides implied ones.
+    Exact,
+    /// The job has at least these labels.
+    Contains,
+}
+
+/// An entity, or some of its repositories.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteFor {
+    /// The account's id.
+    pub entity: EntityId,
+    /// Repository names without the owner; empty: all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<String>,
+}
+
+/// One rule that gives jobs a pool and an image. The first that fits wins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Labels that must be there.
+    pub labels: LabelSet,
+    /// How they are compared.
+    #[serde(rename = "match", default = "exact")]
+    pub label_match: LabelMatch,
+    /// Labels that a job may have besides, such as `self-hosted`.
+    #[serde(default, skip_serializing_if = "no_labels")]
+    pub implied: LabelSet,
+    /// Whom the route is for; empty: everybody.
+    #[serde(rename = "for", default, skip_serializing_if = "Vec::is_empty")]
+    pub only_for: Vec<RouteFor>,
+    /// Who may use it; empty: everybody. Others hear that they are not allowed, and no later route is tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<EntityId>,
+    /// The pool.
+    pub pool: PoolName,
+    /// A key of `[images]`.
+    pub image: String,
+}
+
+fn exact() -> LabelMatch {
+    LabelMatch::Exact
+}
+
+fn no_labels(set: &LabelSet) -> bool {
+    set.as_slice().is_empty()
+}
+
+/// How many workers an entity may have at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cap {
+    /// As many as there are boards.
+    Unlimited,
+    /// At most this many.
+    Workers(u32),
+}
+
+impl Cap {
+    /// How many more are allowed beside `held`; `None` is without limit.
+    #[must_use]
+    pub fn left(self, held: usize) -> Option<usize> {
+        match self {
+            Self::Unlimited => None,
+            Self::Workers(most) => Some(
+                usize::try_from(most)
+                    .unwrap_or(usize::MAX)
+                    .saturating_sub(held),
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Cap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unlimited => f.write_str("unlimited"),
+            Self::Workers(most) => most.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Cap {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Unlimited => serializer.serialize_str("unlimited"),
+            Self::Workers(most) => serializer.serialize_u32(*most),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Cap;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of workers, or \"unlimited\"")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, most: i64) -> Result<Cap, E> {
+                u32::try_from(most)
+                    .map(Cap::Workers)
+                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(most), &self))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, most: u64) -> Result<Cap, E> {
+                u32::try_from(most)
+                    .map(Cap::Workers)
+                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(most), &self))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Cap, E> {
+                if word == "unlimited" {
+                    Ok(Cap::Unlimited)
+                } else {
+                    Err(E::invalid_value(serde::de::Unexpected::Str(word), &self))
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// What is configured for one entity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntitySettings {
+    /// The account's id.
+    pub id: EntityId,
+    /// Its login, for people who read the file.
+    pub name: String,
+    /// Its cap; without it the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_workers: Option<Cap>,
+    /// Repository names whose deliveries production hands to staging.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staging: Vec<String>,
+}
+
+/// Everything that decides where a job runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routing {
+    /// Image names and their references, in which `{tag}` stands for the environment's tag.
+    pub images: BTreeMap<String, String>,
+    /// The pools.
+    pub pools: Vec<Pool>,
+    /// The routes, in order.
+    pub routes: Vec<Route>,
+}
+
+impl Routing {
+    /// The reference of an image by its configured name.
+    #[must_use]
+    pub fn image(&self, name: &str, tag: &str) -> Option<Image> {
+        self.images
+            .get(name)
+            .map(|reference| Image::new(reference.replace("{tag}", tag)))
+    }
+
+    /// A pool by name.
+    #[must_use]
+    pub fn pool(&self, name: &PoolName) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.name == *name)
+    }
+}
+
+/// Caps of entities.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caps {
+    /// For an entity that is not listed.
+    pub default_max_workers: Cap,
+    /// The listed ones.
+    pub entities: Vec<EntitySettings>,
+}
+
+impl Caps {
+    /// The cap of an entity.
+    #[must_use]
+    pub fn of(&self, entity: EntityId) -> Cap {
+        self.entities
+            .iter()
+            .find(|listed| listed.id == entity)
+            .and_then(|listed| listed.max_workers)
+            .unwrap_or(self.default_max_workers)
+    }
+}
+
+/// The times and limits of the scheduler's decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// A reserved worker whose pod was not made in this time failed.
+    pub provision_within: Span,
+    /// A pending row without a pod is left alone for this long.
+    pub pod_expected_within: Span,
+    /// A pod POST without an answer: two reads this far apart must both say 404.
+    pub pod_recheck: Span,
+    /// An image that cannot be pulled fails its worker after this.
+    pub image_pull_within: Span,
+    /// A pod that is still pending after this is stuck.
+    pub pod_running_within: Span,
+    /// A read of pods and nodes older than this is no knowledge any more.
+    pub cluster_stale_after: Span,
+    /// Finished pods stay this long for their logs.
+    pub pod_grace: Span,
+    /// Finished pods kept on one board, and in all.
+    pub finished_pods_per_board: usize,
+    /// Finished pods kept in all.
+    pub finished_pods: usize,
+    /// Workers reserved in one round, at most.
+    pub reserve_at_once: usize,
+    /// Effects on the outside in flight at once, at most.
+    pub effects_at_once: usize,
+}

@@ -1,0 +1,74 @@
+//! The sections of the configuration file that the runtime owns. Every key has its default in
+//! `assets/config/default.toml` and nowhere else.
+
+use rise_model::span::Span;
+use serde::{Deserialize, Serialize};
+
+/// `[ghfe]`: the limits of webhook intake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GhfeSection {
+    /// The largest body that is read, in bytes.
+    pub max_body_bytes: usize,
+    /// Bodies held in memory at once, in bytes.
+    pub max_bytes_in_flight: usize,
+    /// The largest payload that is stored whole, in bytes.
+    pub stored_payload_bytes: usize,
+    /// A statement that takes longer is given up and the delivery is answered 503.
+    pub database_timeout: Span,
+    /// A body that does not arrive in this time is given up.
+    pub read_timeout: Span,
+    /// At most one wake-up of the scheduler is sent in this time.
+    pub wake_up_every: Span,
+    /// At shutdown, requests in flight have this long.
+    pub drain_within: Span,
+    /// Whether jobs of private repositories are refused.
+    pub public_only: bool,
+}
+
+/// `[scheduler]`: its rhythm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchedulerSection {
+    /// A round is begun after this long without any wake-up.
+    pub round_at_least_every: Span,
+    /// Rounds in a second, at most.
+    pub rounds_per_second: u32,
+    /// Pods and nodes are listed this often, besides being watched.
+    pub list_every: Span,
+    /// The lease is renewed this often.
+    pub lease_renew_every: Span,
+    /// A lease that is not renewed ends after this long.
+    pub lease_lasts: Span,
+    /// A leader that could not renew for this long begins nothing any more.
+    pub lease_stop_after: Span,
+    /// `scheduler_state` is written at least this often.
+    pub state_every: Span,
+    /// At shutdown, actions in flight have this long to reach a safe point.
+    pub stop_actions_within: Span,
+    /// At shutdown, everything is over after this long.
+    pub drain_within: Span,
+}
+
+/// `[github]`: how GitHub is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitHubSection {
+    /// One call, at most.
+    pub call_timeout: Span,
+    /// An installation token is renewed when it has less than this left.
+    pub token_reuse_until: Span,
+}
+
+/// `[kubernetes]`: how the cluster is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KubernetesSection {
+    /// One call, at most.
+    pub call_timeout: Span,
+}
+
+/// `[database]`: the pool of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseSection {
+    /// Connections a process, at most.
+    pub connections: u32,
+    /// A connection that is not there after this long is an error.
+    pub connect_timeout: Span,
+}
