@@ -7,9 +7,11 @@
 //! knows, [`plan`] for how demand meets supply, [`workers`] for how a worker begins and ends, and [`machine`] for how
 //! these become effects.
 
+pub mod cluster;
 pub mod config;
 pub mod ids;
 pub mod labels;
+pub mod log;
 pub mod route;
 pub mod span;
 pub mod words;
