@@ -35,10 +35,8 @@ impl Places {
         };
         let user_cache =
             absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
-        // Root's home is closed to the server's user on most machines.
-        let system_cache = rustix::process::geteuid()
-            .is_root()
-            .then(|| PathBuf::from("/var/cache"));
+        // For root, whose home is closed to the server's user; the others may find there what root fetched.
+        let system_cache = Some(PathBuf::from("/var/cache"));
         Self {
             named: env::var_os("RISE_PG_BIN").map(PathBuf::from),
             path: env::var_os("PATH").unwrap_or_default(),

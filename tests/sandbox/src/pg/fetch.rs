@@ -129,14 +129,15 @@ pub(super) fn fetch(places: &Places, user: &ServerUser) -> Result<Binaries, Vec<
     if let Some(binaries) = cached {
         return Ok(binaries);
     }
-    let Some(cache) = places
-        .caches
-        .iter()
-        .find(|cache| fs::create_dir_all(cache).is_ok() && user.can_enter(cache))
-    else {
-        return Err(vec!["no cache folder for a fetched one".to_owned()]);
-    };
-    fetch_into(cache, places, user)
+    let writable = places.caches.iter().find_map(|cache| {
+        fs::create_dir_all(cache).ok()?;
+        let lock = File::create(cache.join("postgresql.lock")).ok()?;
+        user.can_enter(cache).then_some((cache, lock))
+    });
+    match writable {
+        Some((cache, lock)) => fetch_into(cache, &lock, places, user),
+        None => Err(vec!["no cache folder for a fetched one".to_owned()]),
+    }
 }
 
 fn in_cache(cache: &Path, user: &ServerUser) -> Option<Binaries> {
@@ -149,10 +150,14 @@ fn unpacked(cache: &Path, source: Source) -> PathBuf {
     cache.join(format!("postgresql-{}", source.version()))
 }
 
-fn fetch_into(cache: &Path, places: &Places, user: &ServerUser) -> Result<Binaries, Vec<String>> {
+fn fetch_into(
+    cache: &Path,
+    lock: &File,
+    places: &Places,
+    user: &ServerUser,
+) -> Result<Binaries, Vec<String>> {
     let io = |error: std::io::Error| vec![format!("{}: {error}", cache.display())];
-    // One download, whoever starts at the same time; the lock falls with the file.
-    let lock = File::create(cache.join("postgresql.lock")).map_err(io)?;
+    // One download, whoever starts at the same time; the lock falls when the caller closes the file.
     lock.lock().map_err(io)?;
     if let Some(binaries) = in_cache(cache, user) {
         return Ok(binaries);

@@ -55,10 +55,12 @@ impl ServerUser {
             .env("LC_ALL", "C")
             .current_dir("/")
             .stdin(Stdio::null());
-        for name in ["PATH", "LD_LIBRARY_PATH"] {
-            if let Some(value) = env::var_os(name) {
-                command.env(name, value);
-            }
+        // The watchdog needs `rm`, whatever our own search path is.
+        let mut path = env::var_os("PATH").unwrap_or_default();
+        path.push(":/usr/bin:/bin");
+        command.env("PATH", path);
+        if let Some(libraries) = env::var_os("LD_LIBRARY_PATH") {
+            command.env("LD_LIBRARY_PATH", libraries);
         }
         if let Self::Other { uid, gid } = *self {
             command.uid(uid).gid(gid);
