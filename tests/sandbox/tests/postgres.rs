@@ -361,6 +361,41 @@ async fn what_a_killed_watchdog_leaves_is_stopped_by_the_next_start() {
 }
 
 #[tokio::test]
+async fn the_next_start_may_come_while_the_watchdog_works() {
+    let folder = open_folder();
+    let holder = Holder::start(folder.path().to_str().unwrap(), None);
+    execute(&holder.url, "CREATE TABLE kept AS SELECT 7 AS n").await;
+    holder.kill();
+    let next = Postgres::start(kept(folder.path())).await.unwrap();
+    assert_eq!(number(&next.url(), "SELECT n FROM kept").await, 7);
+    next.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stale_process_id_is_nobodys_end() {
+    let folder = open_folder();
+    let postgres = Postgres::start(kept(folder.path())).await.unwrap();
+    let pid_file = postgres.data_folder().join("postmaster.pid");
+    let content = fs::read_to_string(&pid_file).unwrap();
+    postgres.stop().await.unwrap();
+    // As after a power cut, when the number belongs to another program: here to one that works in the data folder.
+    let mut other = Command::new("sleep")
+        .arg("600")
+        .current_dir(pid_file.parent().unwrap())
+        .spawn()
+        .unwrap();
+    let rest = content.split_once('\n').unwrap().1;
+    fs::write(&pid_file, format!("{}\n{rest}", other.id())).unwrap();
+
+    let postgres = Postgres::start(kept(folder.path())).await.unwrap();
+    assert_eq!(number(&postgres.url(), "SELECT 1").await, 1);
+    assert!(other.try_wait().unwrap().is_none(), "it was left alone");
+    postgres.stop().await.unwrap();
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+#[tokio::test]
 async fn a_server_whose_watchdog_was_killed_still_stops() {
     let postgres = Postgres::start(Options::for_tests()).await.unwrap();
     let data = postgres.data_folder().to_path_buf();

@@ -1,7 +1,7 @@
 //! A database of its own for every test, on one server.
 //!
-//! `RISE_TEST_POSTGRES_URL` names a running server (`tests/run` starts one for all test processes); without it the first
-//! test of a process starts a private one, which ends with the process.
+//! `RISE_TEST_POSTGRES_URL` names a running server (the example `with_postgres` starts one for all the processes of a test run);
+//! without it the first test of a process starts a private one, which ends with the process.
 
 use std::str::FromStr;
 use std::thread;
