@@ -3,7 +3,14 @@
 //! One function a query, checked at compile time. Every connection has the environment's schema as its search path,
 //! so no query names it. Times that are compared with rows are the database's own.
 
+mod lease;
 pub mod migrate;
+mod snapshot;
+mod workers;
+
+pub use lease::{Lease, LeaseAnswer};
+pub use snapshot::Rows;
+pub use workers::{Reserved, Write};
 
 use std::fmt;
 use std::str::FromStr;
