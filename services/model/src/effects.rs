@@ -9,7 +9,7 @@ use crate::log::LogEvidence;
 use crate::plan::Ask;
 use crate::rows::{Demand, WorkerRow};
 use crate::workers::{FailureReason, Finish};
-use crate::{JobId, NodeName, PodName, RunnerGroupId, RunnerId, Time};
+use crate::{JobId, NodeName, PodName, PodUid, ResourceVersion, RunnerGroupId, RunnerId, Time};
 
 /// Numbers an action within one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -100,9 +100,9 @@ pub enum Effect {
         /// Which.
         worker: PodName,
         /// The object that was seen.
-        uid: String,
+        uid: PodUid,
         /// The version that was seen; `None` where only the object matters.
-        resource_version: Option<String>,
+        resource_version: Option<ResourceVersion>,
     },
     /// Read a pod's log for the runner's marks.
     ReadLog {

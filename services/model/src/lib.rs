@@ -10,12 +10,14 @@
 pub mod cluster;
 pub mod config;
 pub mod effects;
+pub mod github;
 pub mod ids;
 pub mod labels;
 pub mod log;
 pub mod machine;
 pub mod plan;
 mod provision;
+pub mod redact;
 pub mod route;
 pub mod rows;
 pub mod span;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
 use crate::effects::{Action, ActionId, Effect, Key, PodFacts};
-use crate::log::LogEvidence;
+use crate::log::{LogEvidence, LoggedJob};
 use crate::plan::{Plan, PlanInput, plan};
 use crate::provision::Provision;
 use crate::rows::{DemandKey, JobRow, WorkerRow};
@@ -213,7 +213,11 @@ impl Machine {
         let took_a_job = self
             .logs
             .iter()
-            .filter(|(_, read)| read.evidence.as_ref().is_some_and(|log| log.job_began))
+            .filter(|(_, read)| {
+                read.evidence
+                    .as_ref()
+                    .is_some_and(|log| log.job != LoggedJob::None)
+            })
             .map(|(name, _)| name.clone())
             .collect();
         let backing_off = self
@@ -353,8 +357,8 @@ impl Machine {
         let worker = row.name.clone();
         match self.cluster.pod(&row.name) {
             Knowledge::Unknown => None,
-            Knowledge::Present(pod) if !pod.phase.is_terminal() => {
-                let untouched = !pod.ever_started() && !row.is_bound() && pod.deletion_at.is_none();
+            Knowledge::Present(pod) if !pod.phase.has_ended() => {
+                let untouched = !pod.has_started() && !row.is_bound() && pod.deletion_at.is_none();
                 if untouched {
                     delete_as_seen(self.cluster.pod(&row.name))
                 } else {
@@ -394,7 +398,7 @@ impl Machine {
         let mut finished: Vec<(Time, &Pod)> = self
             .cluster
             .pods()
-            .filter(|pod| pod.phase.is_terminal() && pod.deletion_at.is_none())
+            .filter(|pod| pod.phase.has_ended() && pod.deletion_at.is_none())
             // A live row has not seen the end yet.
             .filter(|pod| self.workers.get(&pod.name).is_none_or(|row| !row.is_live()))
             .map(|pod| (pod.container_finished_at().unwrap_or(pod.created_at), pod))

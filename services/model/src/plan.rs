@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::cluster::PodPhase;
-use crate::config::{Caps, Pool};
+use crate::cluster::Phase;
+use crate::config::{BOARD_LABEL, Caps, Pool};
 use crate::rows::{Demand, DemandKey, JobRow, WorkerRow};
 use crate::view::{ClusterView, Knowledge};
 use crate::waiting::WaitingReason;
@@ -70,7 +70,7 @@ pub struct PoolSlots {
 #[must_use]
 pub fn is_available(worker: &WorkerRow, cluster: &ClusterView, took: &BTreeSet<PodName>) -> bool {
     let pod_ended = match cluster.pod(&worker.name) {
-        Knowledge::Present(pod) => pod.phase.is_terminal() || pod.deletion_at.is_some(),
+        Knowledge::Present(pod) => pod.phase.has_ended() || pod.deletion_at.is_some(),
         // A pod that was there and is not any more takes no job; one that is not there yet will.
         Knowledge::Absent => worker.status == Status::Running || worker.pod_created_at.is_some(),
         Knowledge::Unknown => false,
@@ -99,11 +99,13 @@ pub fn slots(
         counted.takes_pods += all;
         counted.free += all.saturating_sub(used_on.get(&node.name).copied().unwrap_or(0));
     }
-    let selector = pool.selector();
     let unscheduled = cluster
         .pods()
+        .filter(|pod| pod.node.is_none() && !pod.phase.has_ended())
         .filter(|pod| {
-            pod.node.is_none() && !pod.phase.is_terminal() && pod.node_selector == selector
+            pod.labels
+                .get(BOARD_LABEL)
+                .is_some_and(|p| p == pool.name.as_str())
         })
         .count();
     let reserved = workers
@@ -115,12 +117,15 @@ pub fn slots(
     counted
 }
 
+/// A pod takes one slot.
 fn used_by_node(cluster: &ClusterView) -> BTreeMap<&NodeName, usize> {
     let mut used = BTreeMap::new();
-    for pod in cluster.pods().filter(|pod| !pod.phase.is_terminal()) {
-        if let Some(node) = &pod.node {
-            *used.entry(node).or_default() += usize::try_from(pod.slots).unwrap_or(usize::MAX);
-        }
+    for node in cluster
+        .pods()
+        .filter(|pod| pod.holds_slot())
+        .filter_map(|pod| pod.node.as_ref())
+    {
+        *used.entry(node).or_default() += 1;
     }
     used
 }
@@ -230,7 +235,7 @@ impl<'a> Planner<'a> {
 
     fn why_not_yet(&self, worker: &WorkerRow) -> WaitingReason {
         match self.input.cluster.pod(&worker.name) {
-            Knowledge::Present(pod) if pod.phase == PodPhase::Running => WaitingReason::RunnerReady,
+            Knowledge::Present(pod) if pod.phase == Phase::Running => WaitingReason::RunnerReady,
             Knowledge::Present(pod) => WaitingReason::Starting(pod.node.clone()),
             Knowledge::Absent | Knowledge::Unknown => WaitingReason::Starting(worker.node.clone()),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Node, NodeReady, PodPhase};
+use crate::cluster::{Node, Phase, Readiness};
 use crate::machine::Machine;
 use crate::plan::slots;
 use crate::{JobId, NodeName, PodName, PoolName, Status, Time};
@@ -141,17 +141,17 @@ fn board(machine: &Machine, node: &Node, pool: &PoolName) -> BoardReport {
     let pod = machine
         .cluster()
         .pods()
-        .find(|pod| pod.node.as_ref() == Some(&node.name) && !pod.phase.is_terminal());
+        .find(|pod| pod.node.as_ref() == Some(&node.name) && !pod.phase.has_ended());
     let worker = pod.and_then(|pod| machine.workers().get(&pod.name));
     let job = worker
         .and_then(|w| w.named_by.iter().find(|job| job.is_open()))
         .map(|job| job.job);
-    let state = if node.ready != NodeReady::Ready {
+    let state = if node.ready != Readiness::Ready {
         BoardState::Lost
     } else {
         match pod {
             Some(_) if job.is_some() => BoardState::Busy,
-            Some(pod) if pod.phase == PodPhase::Running => BoardState::Idle,
+            Some(pod) if pod.phase == Phase::Running => BoardState::Idle,
             Some(_) => BoardState::Starting,
             None if node.unschedulable => BoardState::Cordoned,
             None => BoardState::Free,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{TimeDelta, TimeZone, Utc};
 
-use crate::cluster::{ContainerState, Node, NodeReady, Pod, PodPhase};
+use crate::cluster::{Annotated, ContainerState, Node, Phase, Pod, Readiness};
 use crate::config::{BOARD_LABEL, Cap, Caps, EntitySettings, Pool, Rules};
 use crate::rows::{Demand, JobRow, NamedBy, WorkerRow};
 use crate::span::Span;
@@ -33,7 +33,7 @@ pub(crate) fn node(name: &str) -> Node {
     Node {
         name: name.into(),
         labels: BTreeMap::from([(BOARD_LABEL.to_owned(), POOL.to_owned())]),
-        ready: NodeReady::Ready,
+        ready: Readiness::Ready,
         ready_since: Some(at(-1000)),
         unschedulable: false,
         taints: vec![],
@@ -44,35 +44,30 @@ pub(crate) fn node(name: &str) -> Node {
 pub(crate) fn pod(name: &str) -> Pod {
     Pod {
         name: name.into(),
-        uid: format!("uid-{name}"),
-        resource_version: "1".to_owned(),
-        labels: BTreeMap::new(),
-        worker_annotation: None,
-        image: "image".into(),
-        image_digest: None,
-        node_selector: pool().selector(),
+        uid: format!("uid-{name}").as_str().into(),
+        resource_version: "1".into(),
+        labels: BTreeMap::from([(BOARD_LABEL.to_owned(), POOL.to_owned())]),
+        worker: Annotated::Nothing,
         node: None,
-        phase: PodPhase::Pending,
+        phase: Phase::Pending,
         created_at: at(0),
-        scheduled_at: None,
-        started_at: None,
         deletion_at: None,
-        container: None,
+        scheduled_at: None,
+        start_time: None,
+        container: ContainerState::Unreported,
+        image_digest: None,
         reason: None,
         message: None,
-        unschedulable: None,
         active_deadline_seconds: None,
-        slots: 1,
+        unschedulable: None,
     }
 }
 
 pub(crate) fn running_pod(name: &str, node: &str) -> Pod {
     Pod {
         node: Some(node.into()),
-        phase: PodPhase::Running,
-        container: Some(ContainerState::Running {
-            started_at: Some(at(1)),
-        }),
+        phase: Phase::Running,
+        container: ContainerState::Running { since: Some(at(1)) },
         ..pod(name)
     }
 }

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{ContainerState, Pod, PodPhase};
+use crate::cluster::{ContainerState, Phase, Pod, Termination};
 use crate::config::Rules;
-use crate::log::{LogEvidence, RunnerExit};
+use crate::log::{ExitCause, LogEvidence, LoggedJob};
 use crate::rows::WorkerRow;
 use crate::view::Knowledge;
 use crate::{NodeName, Status, Time};
@@ -28,6 +28,8 @@ pub enum FailureReason {
     ImagePullFailed,
     /// Its runner stopped without a job.
     RunnerExitedWithoutJob,
+    /// GitHub removed its idle runner although a job was waiting.
+    RunnerRemovedByGithub,
     /// GitHub refuses the runner's version.
     RunnerVersionRefused,
     /// GitHub refused the registration.
@@ -47,6 +49,7 @@ impl FailureReason {
             Self::PodStuckPending => "pod_stuck_pending",
             Self::ImagePullFailed => "image_pull_failed",
             Self::RunnerExitedWithoutJob => "runner_exited_without_job",
+            Self::RunnerRemovedByGithub => "runner_removed_by_github",
             Self::RunnerVersionRefused => "runner_version_refused",
             Self::RegistrationRefused => "registration_refused",
             Self::DockerNotReady => "docker_not_ready",
@@ -134,16 +137,16 @@ pub fn judge(facts: WorkerFacts<'_>) -> Verdict {
         Knowledge::Unknown => Verdict::Keep,
         Knowledge::Absent => without_pod(facts),
         Knowledge::Present(pod) => match pod.phase {
-            PodPhase::Pending => not_started(facts, pod),
-            PodPhase::Running if facts.row.condemned.is_some() => Verdict::TakeBack,
-            PodPhase::Running if facts.row.status == Status::Pending => Verdict::MarkRunning,
-            PodPhase::Running | PodPhase::Unknown => Verdict::Keep,
-            PodPhase::Failed => {
+            Phase::Pending => not_started(facts, pod),
+            Phase::Running if facts.row.condemned.is_some() => Verdict::TakeBack,
+            Phase::Running if facts.row.status == Status::Pending => Verdict::MarkRunning,
+            Phase::Running | Phase::Unknown => Verdict::Keep,
+            Phase::Failed => {
                 let message = pod.message.clone().or_else(|| pod.reason.clone());
                 let told = message.unwrap_or_else(|| ended_with(pod));
                 Verdict::Finish(Finish::failed(pod, FailureReason::PodFailed, told))
             }
-            PodPhase::Succeeded => succeeded(facts, pod),
+            Phase::Succeeded => succeeded(facts, pod),
         },
     }
 }
@@ -217,8 +220,13 @@ fn not_started(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
         return Verdict::DeleteUnstarted;
     }
     let (reason, message) = match &pod.container {
-        Some(ContainerState::Waiting { reason, message }) => (reason.as_str(), message.as_str()),
-        Some(ContainerState::Running { .. } | ContainerState::Terminated { .. }) | None => ("", ""),
+        ContainerState::Waiting { reason, message } => (
+            reason.as_deref().unwrap_or_default(),
+            message.as_deref().unwrap_or_default(),
+        ),
+        ContainerState::Unreported
+        | ContainerState::Running { .. }
+        | ContainerState::Terminated(_) => ("", ""),
     };
     let told = if message.is_empty() { reason } else { message };
     if HOPELESS.contains(&reason) {
@@ -231,7 +239,7 @@ fn not_started(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
     }
     let since_scheduled = pod
         .scheduled_at
-        .or(pod.started_at)
+        .or(pod.start_time)
         .unwrap_or(pod.created_at);
     if PULL_TROUBLE.contains(&reason)
         && facts.now - since_scheduled >= facts.rules.image_pull_within.delta()
@@ -261,66 +269,74 @@ fn succeeded(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
         let message = "the log is gone and no job names it";
         return Verdict::Finish(Finish::failed(pod, FailureReason::PodFailed, message));
     };
-    if log.job_began && log.job_ended {
-        return Verdict::Finish(Finish::completed(pod));
-    }
-    if log.job_began {
-        // The delivery that names it may be on its way.
-        let ended = pod.container_finished_at().unwrap_or(pod.created_at);
-        if facts.now - ended < facts.rules.pod_expected_within.delta() {
-            return Verdict::Keep;
+    match log.job {
+        LoggedJob::Completed { .. } => Verdict::Finish(Finish::completed(pod)),
+        LoggedJob::Running { .. } => {
+            // The delivery that names it may be on its way.
+            let ended = pod.container_finished_at().unwrap_or(pod.created_at);
+            if facts.now - ended < facts.rules.pod_expected_within.delta() {
+                return Verdict::Keep;
+            }
+            let message = "the runner took a job and ended without a result; no job names it";
+            Verdict::Finish(Finish::failed(pod, FailureReason::PodFailed, message))
         }
-        let message = "the runner took a job and ended without a result; no job names it";
-        return Verdict::Finish(Finish::failed(pod, FailureReason::PodFailed, message));
-    }
-    match log.exit {
-        Some(RunnerExit::RemovedByGitHub) if !facts.demand_waits => {
-            Verdict::Finish(Finish::completed(pod))
-        }
-        exit => {
-            let (reason, message) = without_job(exit);
-            Verdict::Finish(Finish::failed(pod, reason, message))
-        }
+        LoggedJob::None => match log.exit_cause() {
+            Some(ExitCause::RunnerRemovedByGithub) if !facts.demand_waits => {
+                Verdict::Finish(Finish::completed(pod))
+            }
+            cause => {
+                let (reason, message) = without_job(cause);
+                Verdict::Finish(Finish::failed(pod, reason, message))
+            }
+        },
     }
 }
 
-fn without_job(exit: Option<RunnerExit>) -> (FailureReason, &'static str) {
-    match exit {
+fn without_job(cause: Option<ExitCause>) -> (FailureReason, &'static str) {
+    match cause {
         None => (
             FailureReason::RunnerExitedWithoutJob,
             "the runner ended without having had a job",
         ),
-        Some(RunnerExit::RemovedByGitHub) => (
-            FailureReason::RunnerExitedWithoutJob,
+        Some(ExitCause::RunnerRemovedByGithub) => (
+            FailureReason::RunnerRemovedByGithub,
             "GitHub removed the idle runner while a job was waiting",
         ),
-        Some(RunnerExit::VersionRefused) => (
+        Some(ExitCause::RunnerVersionRefused) => (
             FailureReason::RunnerVersionRefused,
             "GitHub refuses this version of the runner",
         ),
-        Some(RunnerExit::RegistrationRefused) => (
+        Some(ExitCause::RegistrationRefused) => (
             FailureReason::RegistrationRefused,
             "GitHub refused the runner's registration",
         ),
-        Some(RunnerExit::DockerNotReady) => (
+        Some(ExitCause::DockerNotReady) => (
             FailureReason::DockerNotReady,
-            "the Docker daemon in the pod did not come up",
+            "the container engine in the pod did not come up",
         ),
     }
 }
 
 fn ended_with(pod: &Pod) -> String {
     match &pod.container {
-        Some(ContainerState::Terminated {
+        ContainerState::Terminated(Termination {
             exit_code,
             reason,
             message,
             ..
         }) => {
-            let told = if message.is_empty() { reason } else { message };
+            let told = message
+                .as_deref()
+                .or(reason.as_deref())
+                .unwrap_or("no reason given");
             format!("the container ended with exit code {exit_code}: {told}")
         }
-        Some(ContainerState::Waiting { reason, .. }) => format!("the container waited: {reason}"),
-        Some(ContainerState::Running { .. }) | None => "the pod failed".to_owned(),
+        ContainerState::Waiting { reason, .. } => {
+            format!(
+                "the container waited: {}",
+                reason.as_deref().unwrap_or("no reason given")
+            )
+        }
+        ContainerState::Unreported | ContainerState::Running { .. } => "the pod failed".to_owned(),
     }
 }

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use crate::effects::{Action, ActionId, Effect, Key, Outcome};
+use crate::log::LoggedJob;
 use crate::plan::Ask;
 use crate::provision::{Provision, Stage};
-use crate::rows::{DemandKey, WorkerRow};
+use crate::rows::WorkerRow;
 use crate::view::Knowledge;
 use crate::workers::{FailureReason, Finish};
 use crate::{JobId, PodName, RunnerId, Status, Time};
@@ -43,7 +44,7 @@ impl Machine {
                     p.runner = Some(runner);
                     p.stage = Stage::Pod(jit);
                 }),
-                Outcome::NameTaken => self.name_taken(&key, &worker, &mut actions),
+                Outcome::NameTaken => self.name_taken(&key, &worker, now, &mut actions),
                 other => {
                     // The cached group may be gone: the next worker asks for it again.
                     self.groups.remove(&demand.entity);
@@ -135,14 +136,14 @@ impl Machine {
         );
     }
 
-    fn name_taken(&mut self, key: &Key, worker: &PodName, actions: &mut Vec<Action>) {
+    fn name_taken(&mut self, key: &Key, worker: &PodName, now: Time, actions: &mut Vec<Action>) {
         let provision = self
             .provisions
             .entry(worker.clone())
             .or_insert_with(Provision::new);
         if !provision.name_taken() {
             let message = "GitHub has a runner of this name that cannot be replaced";
-            self.fail(key, worker, message, actions);
+            self.fail(key, worker, message, now, actions);
         }
     }
 
@@ -205,6 +206,7 @@ impl Machine {
                     key,
                     worker,
                     "GitHub has a busy runner of this name",
+                    now,
                     actions,
                 );
             }
@@ -224,7 +226,7 @@ impl Machine {
         self.cluster.touched(worker, now);
         match outcome {
             Outcome::Pod(pod) => self.cluster.pod_seen(*pod, now),
-            Outcome::Refused { message, .. } => self.fail(key, worker, &message, actions),
+            Outcome::Refused { message, .. } => self.fail(key, worker, &message, now, actions),
             // Made by a call whose answer was lost, or perhaps made: it is looked for, never assumed.
             _ => self.provision(worker, |p| {
                 p.stage = Stage::Unanswered {
@@ -254,7 +256,7 @@ impl Machine {
                     .or_insert_with(Provision::new);
                 if !provision.missed(again_at) {
                     let message = "the cluster did not answer when the pod was made, and has none";
-                    self.fail(key, worker, message, actions);
+                    self.fail(key, worker, message, now, actions);
                 }
             }
             _ => self.retry_later(key, now),
@@ -267,7 +269,7 @@ impl Machine {
             Outcome::NoPod => self.cluster.pod_gone(worker),
             Outcome::PodDeleted => {
                 let at_once = match self.cluster.pod(worker) {
-                    Knowledge::Present(pod) => pod.node.is_none() || pod.phase.is_terminal(),
+                    Knowledge::Present(pod) => pod.node.is_none() || pod.phase.has_ended(),
                     Knowledge::Absent | Knowledge::Unknown => false,
                 };
                 if at_once {
@@ -281,10 +283,16 @@ impl Machine {
     }
 
     fn log_read(&mut self, key: &Key, worker: PodName, outcome: Outcome, now: Time) {
+        let started = match self.cluster.pod(&worker) {
+            Knowledge::Present(pod) => pod.container_started_at(),
+            Knowledge::Absent | Knowledge::Unknown => None,
+        };
         let read = self.logs.entry(worker).or_default();
         match outcome {
             // A mark that is there proves what it says; one that is not there proves nothing in half a log.
-            Outcome::Log(log) if log.whole || (log.job_began && log.job_ended) => {
+            Outcome::Log(log)
+                if log.is_whole(started) || matches!(log.job, LoggedJob::Completed { .. }) =>
+            {
                 read.failing_since = None;
                 read.evidence = Some(log);
             }
@@ -366,13 +374,8 @@ impl Machine {
         row.completed_at = Some(finish.ended_at.unwrap_or(now));
         row.node = finish.node.clone().or_else(|| row.node.take());
         let condemned = row.condemned.is_some();
-        let demand = row.demand.key();
-        let had_a_job = !row.named_by.is_empty();
         if finish.failure.is_none() {
             return;
-        }
-        if !had_a_job {
-            self.back_off(&demand, now);
         }
         let pod_is_there = matches!(self.cluster.pod(name), Knowledge::Present(_));
         if pod_is_there && !condemned {
@@ -396,13 +399,21 @@ impl Machine {
     ) {
         match (key, outcome) {
             (Key::Worker(worker), Outcome::Refused { message, .. }) => {
-                self.fail(key, &worker.clone(), &message, actions);
+                self.fail(key, &worker.clone(), &message, now, actions);
             }
             _ => self.retry_later(key, now),
         }
     }
 
-    fn fail(&mut self, key: &Key, worker: &PodName, message: &str, actions: &mut Vec<Action>) {
+    fn fail(
+        &mut self,
+        key: &Key,
+        worker: &PodName,
+        message: &str,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        self.back_off_for(worker, now);
         let failure = Some((FailureReason::PodAllocationFailure, message.to_owned()));
         let finish = Finish {
             failure,
@@ -421,12 +432,22 @@ impl Machine {
             .insert(key.clone(), now + self.config.rules.retry_after.delta());
     }
 
-    fn back_off(&mut self, key: &DemandKey, now: Time) {
+    /// A worker failed without having had a job: its key waits, longer each time, before it is tried again.
+    pub(super) fn back_off_for(&mut self, worker: &PodName, now: Time) {
+        let Some(row) = self
+            .workers
+            .get(worker)
+            .filter(|row| row.named_by.is_empty())
+        else {
+            return;
+        };
+        let key = row.demand.key();
+        let earlier = self.back_offs.get(&key);
+        if earlier.is_some_and(|b| b.until > now) {
+            return;
+        }
         let rules = &self.config.rules;
-        let step = self
-            .back_offs
-            .get(key)
-            .map_or(0, |b| (b.step + 1).min(MOST_DOUBLINGS));
+        let step = earlier.map_or(0, |b| (b.step + 1).min(MOST_DOUBLINGS));
         let wait = rules
             .back_off_from
             .std()
@@ -434,7 +455,7 @@ impl Machine {
             .min(rules.back_off_to.std());
         let wait = chrono::TimeDelta::from_std(wait).unwrap_or(chrono::TimeDelta::MAX);
         self.back_offs.insert(
-            key.clone(),
+            key,
             BackOff {
                 until: now + wait,
                 step,
