@@ -330,24 +330,32 @@ impl Machine {
             rules: &self.config.rules,
         });
         let worker = name.clone();
+        // A pod that is there is copied where it is needed, so that the memory below may change.
+        let pod_facts = match pod {
+            Knowledge::Present(pod) => Some(PodFacts::of(pod)),
+            Knowledge::Absent | Knowledge::Unknown => None,
+        };
+        let delete = delete_as_seen(pod);
         match verdict {
             Verdict::Keep => None,
             Verdict::Provision => self.next_provision_step(name, now),
-            Verdict::MarkRunning => match pod {
-                Knowledge::Present(pod) => Some(Effect::MarkRunning {
-                    worker,
-                    facts: PodFacts::of(pod),
-                }),
-                Knowledge::Absent | Knowledge::Unknown => None,
-            },
+            Verdict::MarkRunning => pod_facts.map(|facts| Effect::MarkRunning { worker, facts }),
             Verdict::ReadLog => Some(Effect::ReadLog { worker }),
-            Verdict::Finish(finish) => Some(Effect::MarkFinished { worker, finish }),
-            Verdict::Condemn(reason, message) => Some(Effect::Condemn {
-                worker,
-                reason,
-                message,
-            }),
-            Verdict::DeleteUnstarted => delete_as_seen(pod),
+            Verdict::Finish(finish) => {
+                if finish.failure.is_some() {
+                    self.back_off_for(&worker, now);
+                }
+                Some(Effect::MarkFinished { worker, finish })
+            }
+            Verdict::Condemn(reason, message) => {
+                self.back_off_for(&worker, now);
+                Some(Effect::Condemn {
+                    worker,
+                    reason,
+                    message,
+                })
+            }
+            Verdict::DeleteUnstarted => delete,
             Verdict::TakeBack => Some(Effect::TakeBack { worker }),
         }
     }
