@@ -88,4 +88,8 @@ text! {
     NodeName,
     /// A container image reference.
     Image,
+    /// A pod's `metadata.uid`: a pod made again under the same name has another one.
+    PodUid,
+    /// An object's `metadata.resourceVersion`: opaque, compared for equality only.
+    ResourceVersion,
 }
