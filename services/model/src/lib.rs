@@ -9,9 +9,11 @@
 
 pub mod cluster;
 pub mod config;
+pub mod github;
 pub mod ids;
 pub mod labels;
 pub mod log;
+pub mod redact;
 pub mod route;
 pub mod span;
 pub mod words;

@@ -44,8 +44,9 @@ fn is_secret(word: &str) -> bool {
     let token = TOKEN_PREFIXES
         .iter()
         .any(|prefix| word.starts_with(prefix) && word.len() >= prefix.len() + 16);
-    token || word.split(['/', '.']).any(is_base64) || is_base64(&word.replace('/', ""))
-        && !looks_like_path(word)
+    token
+        || word.split(['/', '.']).any(is_base64)
+        || is_base64(&word.replace('/', "")) && !looks_like_path(word)
 }
 
 fn is_base64(piece: &str) -> bool {
