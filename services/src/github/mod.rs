@@ -1,0 +1,128 @@
+//! GitHub: the only place that calls it.
+//!
+//! Thin calls for the scheduler, one HTTP request each (a list: one a page), bounded in time, never repeated here,
+//! except once with a fresh token when GitHub no longer takes the old one. An error says which operation met what and
+//! whether the operation may have happened all the same. Tokens and JIT configs appear in no log, error or `Debug`.
+
+mod budget;
+mod error;
+mod installations;
+mod jobs;
+mod key;
+mod runners;
+mod tokens;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use octocrab::Octocrab;
+use octocrab::service::middleware::retry::RetryConfig;
+use rise_model::config::Apps;
+use rise_model::{EntityKind, InstallationId};
+use secrecy::SecretString;
+
+use crate::config::GitHubSection;
+
+pub use budget::Budget;
+pub use error::{GitHubError, GitHubErrorKind, Operation, RateLimit};
+pub use installations::{Account, Installation};
+pub use jobs::Attempts;
+pub use key::{GitHubSetupError, KeyProblem};
+pub use runners::{JitConfig, RunnerDeletion};
+
+/// Through which installation a call goes, and so with which App's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Access {
+    /// The account's kind: it selects the App.
+    pub kind: EntityKind,
+    /// The installation on that account.
+    pub installation: InstallationId,
+}
+
+/// A client of GitHub for both Apps. It belongs to the tokio runtime in which it was made.
+pub struct GitHub {
+    apps: Apps,
+    organization: Octocrab,
+    personal: Octocrab,
+    section: GitHubSection,
+    /// Scheme and host of the API: redirects lead nowhere else.
+    authority: Option<http::uri::Authority>,
+    tokens: tokens::Tokens,
+    budgets: budget::Budgets,
+}
+
+impl fmt::Debug for GitHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitHub")
+            .field("apps", &self.apps)
+            .field("authority", &self.authority)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GitHub {
+    /// A client that calls the API at `api_url` with the two Apps' private keys (PEM). Must be called inside a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// [`GitHubSetupError`] names what is wrong and has a hint.
+    pub fn new(
+        api_url: &str,
+        apps: Apps,
+        organization_key: &SecretString,
+        personal_key: &SecretString,
+        section: GitHubSection,
+    ) -> Result<Self, GitHubSetupError> {
+        let uri: http::Uri = api_url
+            .trim_end_matches('/')
+            .parse()
+            .ok()
+            .filter(|uri: &http::Uri| uri.scheme().is_some() && uri.authority().is_some())
+            .ok_or_else(|| GitHubSetupError::Url(api_url.to_owned()))?;
+        let client = |kind, key: &SecretString| {
+            let app = u64::try_from(apps.serving(kind).0).unwrap_or_default();
+            let key = key::signing_key(kind, app, key)?;
+            Octocrab::builder()
+                .base_uri(uri.clone())
+                .and_then(|builder| {
+                    builder
+                        .add_retry_config(RetryConfig::None)
+                        .set_connect_timeout(Some(section.call_timeout.std()))
+                        .app(app.into(), key)
+                        .build()
+                })
+                .map_err(GitHubSetupError::Client)
+        };
+        Ok(Self {
+            apps,
+            organization: client(EntityKind::Organization, organization_key)?,
+            personal: client(EntityKind::User, personal_key)?,
+            section,
+            authority: uri.authority().cloned(),
+            tokens: tokens::Tokens::default(),
+            budgets: budget::Budgets::default(),
+        })
+    }
+
+    /// What is left of an installation's hourly calls, as its last answer said.
+    #[must_use]
+    pub fn budget(&self, installation: InstallationId) -> Option<Budget> {
+        self.budgets.of(installation)
+    }
+
+    /// The budgets of every installation that was heard of.
+    #[must_use]
+    pub fn budgets(&self) -> Vec<(InstallationId, Budget)> {
+        self.budgets.all()
+    }
+
+    fn app(&self, kind: EntityKind) -> &Octocrab {
+        match kind {
+            EntityKind::Organization => &self.organization,
+            EntityKind::User => &self.personal,
+        }
+    }
+}
