@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod ids;
+pub mod intake;
 pub mod labels;
 pub mod route;
 pub mod span;

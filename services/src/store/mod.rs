@@ -3,7 +3,13 @@
 //! One function a query, checked at compile time. Every connection has the environment's schema as its search path,
 //! so no query names it. Times that are compared with rows are the database's own.
 
+mod events;
+mod intake;
 pub mod migrate;
+mod trace;
+
+pub use intake::{IntakeStore, Written};
+pub use trace::TraceEvent;
 
 use std::fmt;
 use std::str::FromStr;
