@@ -12,6 +12,7 @@ pub mod config;
 pub mod effects;
 pub mod github;
 pub mod ids;
+pub mod intake;
 pub mod labels;
 pub mod log;
 pub mod machine;

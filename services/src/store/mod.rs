@@ -11,6 +11,13 @@ mod workers;
 pub use lease::{Lease, LeaseAnswer};
 pub use snapshot::Rows;
 pub use workers::{Reserved, Write};
+mod events;
+mod intake;
+pub mod migrate;
+mod trace;
+
+pub use intake::{IntakeStore, Written};
+pub use trace::TraceEvent;
 
 use std::fmt;
 use std::str::FromStr;
