@@ -11,7 +11,6 @@ use crate::{AppId, EntityId, EntityKind, Image, LabelSet, PoolName};
 
 /// The two GitHub Apps that share the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Apps {
     /// Serves organisations.
     pub organization: AppId,
