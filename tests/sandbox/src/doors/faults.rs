@@ -69,14 +69,22 @@ impl Faults {
     pub fn arm(&self, operation: &str, fault: Fault, times: usize) -> FaultHandle {
         let (hits_tx, hits) = watch::channel(0);
         let (release, released) = watch::channel(false);
-        self.lock().push(Armed { operation: operation.to_owned(), fault, left: times, hits: hits_tx, released });
+        self.lock().push(Armed {
+            operation: operation.to_owned(),
+            fault,
+            left: times,
+            hits: hits_tx,
+            released,
+        });
         FaultHandle { hits, release }
     }
 
     /// Takes the first armed fault for `operation`, if there is one, and counts it.
     fn meet(&self, operation: &str) -> Option<(Fault, watch::Receiver<bool>)> {
         let mut armed = self.lock();
-        let met = armed.iter_mut().find(|a| a.left > 0 && a.operation == operation)?;
+        let met = armed
+            .iter_mut()
+            .find(|a| a.left > 0 && a.operation == operation)?;
         met.left -= 1;
         met.hits.send_modify(|hits| *hits += 1);
         let found = (met.fault.clone(), met.released.clone());

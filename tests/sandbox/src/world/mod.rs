@@ -56,7 +56,10 @@ impl World {
     /// When something will next happen by itself, if anything will.
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
-        [self.github.next_due(), self.cluster.next_due()].into_iter().flatten().min()
+        [self.github.next_due(), self.cluster.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Moves the clock to `to`, running everything that is due on the way in order of time. An earlier `to` changes

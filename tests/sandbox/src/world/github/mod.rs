@@ -63,7 +63,11 @@ impl GitHub {
     /// Runs what is due.
     pub fn run_due(&mut self, _now: Time) {}
     /// A runner process starts with this JIT config.
-    pub fn runner_connect(&mut self, _encoded_jit_config: &str, _now: Time) -> Result<RunnerId, ConnectRefused> {
+    pub fn runner_connect(
+        &mut self,
+        _encoded_jit_config: &str,
+        _now: Time,
+    ) -> Result<RunnerId, ConnectRefused> {
         Err(ConnectRefused::NotRegistered)
     }
     /// A connected runner asks for work; the oldest queued job that fits is started.
