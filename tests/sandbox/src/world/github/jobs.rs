@@ -355,11 +355,11 @@ impl GitHub {
             .jobs
             .get(&job)
             .ok_or_else(|| Unknown(format!("job {}", job.0)))?;
-        if let Some(runner) = found.runner.as_ref().map(|runner| runner.id) {
-            if self.assignments.get(&runner) == Some(&job) {
-                self.assignments.remove(&runner);
-                self.remove_runner(runner);
-            }
+        if let Some(runner) = found.runner.as_ref().map(|runner| runner.id)
+            && self.assignments.get(&runner) == Some(&job)
+        {
+            self.assignments.remove(&runner);
+            self.remove_runner(runner);
         }
         self.complete_job(job, Conclusion::Cancelled, now);
         Ok(())
