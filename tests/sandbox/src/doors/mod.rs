@@ -2,9 +2,13 @@
 //!
 //! [`Doors::start`] opens them all; every task that runs is owned by [`Doors`] and ends with it.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod faults;
 pub mod github;
 mod shared;
+#[cfg(test)]
+mod tests;
 pub mod webhooks;
 
 use std::io;
