@@ -75,6 +75,7 @@ impl Descriptions {
     /// When they are not there or not usable.
     pub fn load(folder: &Path) -> Result<Self, Unusable> {
         let mut api = read(folder, "openapi-subset.json")?;
+        correct_listed_account(&mut api);
         rewrite_nullable(&mut api);
         let events = read(folder, "webhook-schemas.json")?;
         let mut operations = Vec::new();
@@ -272,6 +273,19 @@ fn fits(template: &str, path: &str) -> bool {
             (Some(wanted), Some(given)) if wanted.starts_with('{') || wanted == given => {}
             _ => return false,
         }
+    }
+}
+
+/// The description's list of installations wants each account to be a user and an enterprise at once; its description of
+/// one installation says what is meant: one or the other.
+fn correct_listed_account(api: &mut Value) {
+    let listed = "/paths/~1app~1installations/get/responses/200/content/application~1json/schema\
+                  /items/properties/account";
+    let meant = api
+        .pointer("/components/schemas/installation/properties/account")
+        .cloned();
+    if let (Some(meant), Some(listed)) = (meant, api.pointer_mut(listed)) {
+        *listed = meant;
     }
 }
 
