@@ -3,22 +3,20 @@
 //! One function a query, checked at compile time. Every connection has the environment's schema as its search path,
 //! so no query names it. Times that are compared with rows are the database's own.
 
-mod lease;
-pub mod migrate;
-mod snapshot;
-mod workers;
-
-pub use lease::{Lease, LeaseAnswer};
-pub use snapshot::Rows;
-pub use workers::{Reserved, Write};
 mod events;
 mod intake;
+mod lease;
 pub mod migrate;
+pub mod operator;
+mod snapshot;
 mod trace;
+mod workers;
 
 pub use intake::{IntakeStore, Written};
+pub use lease::{Lease, LeaseAnswer};
+pub use snapshot::Rows;
 pub use trace::TraceEvent;
-pub mod operator;
+pub use workers::{Reserved, Write};
 
 use std::fmt;
 use std::str::FromStr;
