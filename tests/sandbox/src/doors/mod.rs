@@ -3,7 +3,9 @@
 //! [`Doors::start`] opens them all; every task that runs is owned by [`Doors`] and ends with it.
 
 pub mod faults;
+pub mod github;
 mod shared;
+pub mod webhooks;
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -20,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use shared::SharedWorld;
 
+use self::github::{AppKeys, GitHubDoor, GitHubDoorConfig, NoKey};
+use self::webhooks::{Webhooks, WebhooksConfig};
 use crate::world::WorldConfig;
 
 /// How long requests and tasks may take to end after a shutdown began.
@@ -30,14 +34,51 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 pub struct DoorsConfig {
     /// The world behind them.
     pub world: WorldConfig,
+    /// GitHub's REST API.
+    pub github: GitHubDoorConfig,
+    /// GitHub's webhooks.
+    pub webhooks: WebhooksConfig,
+    /// The Apps' keys; new ones are made if there are none.
+    pub keys: Option<AppKeys>,
+}
+
+impl DoorsConfig {
+    /// Doors that behave as in life, on this world.
+    #[must_use]
+    pub fn new(world: WorldConfig) -> Self {
+        let (github, webhooks) = (GitHubDoorConfig::default(), WebhooksConfig::default());
+        Self {
+            world,
+            github,
+            webhooks,
+            keys: None,
+        }
+    }
 }
 
 /// The open doors. Dropping them ends every task at once; [`Doors::shutdown`] does it in order.
 #[derive(Debug)]
 pub struct Doors {
     world: SharedWorld,
+    github: GitHubDoor,
+    github_url: String,
+    webhooks: Webhooks,
     tasks: JoinSet<&'static str>,
     shutdown: CancellationToken,
+}
+
+/// Why the doors did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No loopback port.
+    #[error("no loopback port could be opened")]
+    Port(#[from] io::Error),
+    /// No key.
+    #[error(transparent)]
+    Key(#[from] NoKey),
+    /// No HTTP client for webhooks.
+    #[error("the sender of webhooks could not be set up")]
+    Client(#[from] reqwest::Error),
 }
 
 /// A background task ended although nobody asked it to.
@@ -49,22 +90,69 @@ impl Doors {
     /// Makes the world and opens the doors on it.
     ///
     /// # Errors
-    /// When a loopback port cannot be had.
-    #[expect(clippy::unused_async, reason = "listeners follow")]
-    pub async fn start(config: DoorsConfig) -> io::Result<Self> {
+    /// When a port, a key or a client cannot be had.
+    pub async fn start(config: DoorsConfig) -> Result<Self, StartError> {
+        let keys = match config.keys {
+            Some(keys) => keys,
+            None => tokio::task::spawn_blocking(AppKeys::generate)
+                .await
+                .map_err(|_| NoKey)??,
+        };
         let world = SharedWorld::new(&config.world);
-        let shutdown = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        let drive = world.clone().drive(shutdown.clone());
-        tasks.spawn(async move {
-            drive.await;
-            "world driver"
+        let webhooks = Webhooks::new(&config.webhooks);
+        let target = webhooks.target();
+        let github = GitHubDoor::new(
+            &config.github,
+            world.clone(),
+            keys,
+            config.world.seed,
+            target.clone(),
+        );
+        let client = reqwest::Client::builder()
+            .timeout(config.webhooks.timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        let mut doors = Self {
+            world: world.clone(),
+            github: github.clone(),
+            github_url: String::new(),
+            webhooks,
+            tasks: JoinSet::new(),
+            shutdown: CancellationToken::new(),
+        };
+        doors.own("world driver", world.clone().drive(doors.closing()));
+        doors.github_url = doors.serve("github", github.router()).await?;
+        world.with(|world| world.github.set_api_url(&doors.github_url));
+        let sending = webhooks::send_all(config.webhooks, client, target, world, doors.closing());
+        doors.own("webhook sender", sending);
+        Ok(doors)
+    }
+
+    /// Runs a task for as long as the doors are open.
+    fn own(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(async move {
+            task.await;
+            name
         });
-        Ok(Self {
-            world,
-            tasks,
-            shutdown,
-        })
+    }
+
+    /// GitHub's REST API: faults, requests, keys.
+    #[must_use]
+    pub fn github(&self) -> &GitHubDoor {
+        &self.github
+    }
+
+    /// Where GitHub's REST API is, without a slash at the end.
+    #[must_use]
+    pub fn github_url(&self) -> &str {
+        &self.github_url
+    }
+
+    /// The sender of webhooks: where they go.
+    #[must_use]
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
     }
 
     /// The world behind the doors.
@@ -93,11 +181,10 @@ impl Doors {
         }));
         let serving = axum::serve(listener, router)
             .with_graceful_shutdown(self.shutdown.clone().cancelled_owned());
-        self.tasks.spawn(async move {
+        self.own(name, async move {
             if let Err(error) = serving.await {
                 tracing::error!(door = name, error = %error, "door {name} failed");
             }
-            name
         });
         Ok(format!("http://{address}"))
     }
