@@ -4,6 +4,7 @@
 
 pub mod faults;
 pub mod github;
+pub mod kubernetes;
 mod shared;
 pub mod webhooks;
 

@@ -1,25 +1,20 @@
 //! Boards: the machines under the nodes. What the control plane knows of one is its node's document; what is true of it
-//! is here. A board that is away sends no word: later its node's Ready turns `Unknown`, it is tainted, and pods that do
-//! not tolerate that are evicted, on paper.
+//! is here.
 
 use std::collections::BTreeSet;
 
-use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::Cluster;
 use super::admission::list;
 use super::config::NodeConfig;
-use super::events::{KUBELET, NODE_CONTROLLER, Severity, TAINT_CONTROLLER};
-use super::kubelet::mark_deleted;
-use super::pod::{Behaviour, Container, Phase, PodId, Process, stamp};
-use super::report::KillCause;
-use super::scheduler::tolerates;
-use super::status::condition;
+use super::events::{KUBELET, Severity};
+use super::pod::{Behaviour, PodId, stamp};
 use super::store::{Key, Kind};
-use super::timers::{Due, Step, TimerId};
+use super::timers::TimerId;
 use crate::world::Time;
-use crate::world::github::GitHub;
+
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
 /// How a board may go away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +25,6 @@ pub enum BoardLoss {
     Unreachable,
 }
 
-const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
-const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
-/// The exit status of a container that went down with its board.
-const GONE: i32 = 255;
-const EVICTION_GRACE: i64 = 30;
-
 #[derive(Debug)]
 pub(super) struct Board {
     pub(super) config: NodeConfig,
@@ -43,8 +32,8 @@ pub(super) struct Board {
     pub(super) address: String,
     pub(super) away: Option<BoardLoss>,
     /// When the control plane will give it up.
-    giving_up: Option<TimerId>,
-    given_up: bool,
+    pub(super) giving_up: Option<TimerId>,
+    pub(super) given_up: bool,
     pub(super) images: BTreeSet<String>,
     pub(super) slow: i32,
     pub(super) pull_fails: bool,
@@ -124,7 +113,7 @@ impl Cluster {
         usize::try_from(used / 1000).unwrap_or_default()
     }
 
-    fn pods_on(&self, node: &str) -> Vec<PodId> {
+    pub(super) fn pods_on(&self, node: &str) -> Vec<PodId> {
         self.pods
             .iter()
             .filter(|(_, pod)| pod.node() == Some(node))
@@ -150,270 +139,6 @@ impl Cluster {
         self.wake_scheduler(now);
     }
 
-    /// The board sends no word any more.
-    pub(super) fn board_away(
-        &mut self,
-        name: &str,
-        loss: BoardLoss,
-        known_after: TimeDelta,
-        now: Time,
-    ) {
-        let Some(board) = self.boards.get_mut(name) else {
-            return;
-        };
-        board.away = Some(loss);
-        self.timers.cancel(board.giving_up.take());
-        if loss == BoardLoss::PoweredOff {
-            self.timers.set(now, Due::ProcessesDie(name.to_owned()));
-            for id in self.pods_on(name) {
-                if let Some(pod) = self.pods.get_mut(&id) {
-                    self.timers.cancel(pod.timers.main.take());
-                    self.timers.cancel(pod.timers.deadline.take());
-                }
-            }
-        }
-        let giving_up = self
-            .timers
-            .set(now + known_after, Due::NodeLost(name.to_owned()));
-        if let Some(board) = self.boards.get_mut(name) {
-            board.giving_up = Some(giving_up);
-        }
-    }
-
-    pub(super) fn processes_die(&mut self, name: &str, github: &mut GitHub, now: Time) {
-        for id in self.pods_on(name) {
-            self.process_lost(id, KillCause::BoardLost, github, now);
-        }
-    }
-
-    /// The control plane gives a board up that has sent no word for long enough.
-    pub(super) fn node_lost(&mut self, name: &str, now: Time) {
-        if self.store.get(Kind::Node, &Key::new("", name)).is_none() {
-            return self.clean_up_after(name, now);
-        }
-        let Some(board) = self.boards.get_mut(name) else {
-            return;
-        };
-        if board.away.is_none() || std::mem::replace(&mut board.given_up, true) {
-            return;
-        }
-        let message = format!("Node {name} status is now: NodeNotReady");
-        self.node_event(
-            name,
-            Severity::Normal,
-            "NodeNotReady",
-            &message,
-            NODE_CONTROLLER,
-            now,
-        );
-        for id in self.pods_on(name) {
-            self.edit_pod(id, |pod| set_not_ready(pod, now));
-            self.pod_event(
-                id,
-                Severity::Warning,
-                "NodeNotReady",
-                "Node is not ready",
-                NODE_CONTROLLER,
-                now,
-            );
-        }
-        self.edit_node(name, now, |node| {
-            for condition in list_mut(&mut node["status"]["conditions"]) {
-                condition["status"] = json!("Unknown");
-                condition["reason"] = json!("NodeStatusUnknown");
-                condition["message"] = json!("Kubelet stopped posting node status.");
-                condition["lastTransitionTime"] = stamp(now);
-            }
-            taint_while(
-                node,
-                UNREACHABLE,
-                &["NoSchedule", "NoExecute"],
-                Some(now),
-                |_| true,
-            );
-        });
-    }
-
-    /// What was on a node that is no longer in the cluster is no longer either.
-    fn clean_up_after(&mut self, name: &str, now: Time) {
-        for id in self.pods_on(name) {
-            self.remove_document(id, now);
-            if let Some(pod) = self.pods.remove(&id) {
-                self.timers.cancel(pod.timers.main);
-                self.timers.cancel(pod.timers.deadline);
-            }
-        }
-        self.boards.remove(name);
-    }
-
-    /// The board is back: it tells how its pods are, and does what it was not told meanwhile.
-    pub(super) fn board_back(&mut self, name: &str, now: Time) {
-        let Some(board) = self.boards.get_mut(name) else {
-            return;
-        };
-        let Some(loss) = board.away.take() else {
-            return;
-        };
-        board.given_up = false;
-        self.timers.cancel(board.giving_up.take());
-        let conditions = node_conditions(now);
-        self.edit_node(name, now, |node| {
-            if list(&node["status"]["conditions"])
-                .iter()
-                .any(|c| c["status"] == "Unknown")
-            {
-                node["status"]["conditions"] = json!(conditions);
-            }
-            taint_while(
-                node,
-                UNREACHABLE,
-                &["NoSchedule", "NoExecute"],
-                None,
-                |_| false,
-            );
-        });
-        let message = format!("Node {name} status is now: NodeReady");
-        self.node_event(name, Severity::Normal, "NodeReady", &message, KUBELET, now);
-        for id in self.pods_on(name) {
-            self.catch_up(id, loss, now);
-        }
-        // Evictions that waited because no board was left may go on.
-        let everywhere: Vec<PodId> = self.pods.keys().copied().collect();
-        for id in everywhere {
-            self.arm_eviction(id, now);
-        }
-    }
-
-    fn catch_up(&mut self, id: PodId, loss: BoardLoss, now: Time) {
-        let Some(pod) = self.pods.get_mut(&id) else {
-            return;
-        };
-        if loss == BoardLoss::PoweredOff {
-            pod.process = Process::None;
-            if let Container::Running { started } = pod.container {
-                pod.container = Container::Ended {
-                    started,
-                    finished: now,
-                    exit: GONE,
-                    reason: "Unknown",
-                };
-                return self.end_pod(id, Phase::Failed, None, now);
-            }
-        }
-        let pending = pod.phase == Phase::Pending && pod.timers.main.is_none();
-        let (in_api, terminal) = (pod.in_api, pod.phase.is_terminal());
-        self.publish(id);
-        let deleted = self
-            .document_of(id)
-            .is_some_and(|d| !d["metadata"]["deletionTimestamp"].is_null());
-        if !in_api || deleted {
-            self.kill(id, KillCause::Deleted, now);
-        } else if !terminal {
-            if pending {
-                self.next_step(id, Step::Notice, self.config.timings.schedule, now);
-            }
-            self.arm_deadline(id, now);
-        }
-        self.wake_scheduler(now);
-    }
-
-    /// Sets the time at which a pod's tolerance of its node's taints ends, if it does.
-    pub(super) fn arm_eviction(&mut self, id: PodId, now: Time) {
-        let Some(pod) = self.pods.get(&id) else {
-            return;
-        };
-        let due = pod.node().and_then(|node| self.evicted_at(id, node, now));
-        let Some(pod) = self.pods.get_mut(&id) else {
-            return;
-        };
-        self.timers.cancel(pod.timers.evict.take());
-        if let Some(due) = due {
-            pod.timers.evict = Some(self.timers.set(due.max(now), Due::Evict(id)));
-        }
-    }
-
-    fn evicted_at(&self, id: PodId, node: &str, now: Time) -> Option<Time> {
-        let pod = self.document_of(id)?;
-        if self.pods.get(&id)?.reported.is_terminal()
-            || !pod["metadata"]["deletionTimestamp"].is_null()
-        {
-            return None;
-        }
-        let node = self.store.get(Kind::Node, &Key::new("", node))?;
-        let taints = list(&node["spec"]["taints"])
-            .iter()
-            .filter(|taint| taint["effect"] == "NoExecute");
-        taints
-            .filter_map(|taint| {
-                let since = taint["timeAdded"]
-                    .as_str()
-                    .and_then(|t| t.parse().ok())
-                    .unwrap_or(now);
-                let mut covering = list(&pod["spec"]["tolerations"])
-                    .iter()
-                    .filter(|t| tolerates(t, taint))
-                    .peekable();
-                match covering.peek() {
-                    None => Some(since),
-                    // The shortest of those that end; for ever when none does.
-                    Some(_) => covering
-                        .filter_map(|toleration| toleration["tolerationSeconds"].as_i64())
-                        .min()
-                        .map(|seconds| since + TimeDelta::seconds(seconds.max(0))),
-                }
-            })
-            .min()
-    }
-
-    pub(super) fn evict(&mut self, id: PodId, now: Time) {
-        let Some(pod) = self.pods.get_mut(&id) else {
-            return;
-        };
-        pod.timers.evict = None;
-        // With every board gone it is the control plane that is cut off: it evicts nothing.
-        let any_ready = self.boards.values().any(|board| board.away.is_none());
-        if !any_ready || !pod.in_api {
-            return;
-        }
-        pod.disrupted = Some(now);
-        self.edit_pod(id, |pod| {
-            if let Some(conditions) = pod["status"]["conditions"].as_array_mut() {
-                let message = "Taint manager: deleting due to NoExecute taint";
-                conditions.insert(
-                    0,
-                    condition(
-                        "DisruptionTarget",
-                        true,
-                        now,
-                        "DeletionByTaintManager",
-                        message,
-                    ),
-                );
-            }
-        });
-        let message = self.pods.get(&id).map(|pod| {
-            format!(
-                "Marking for deletion Pod {}/{}",
-                pod.key.namespace, pod.key.name
-            )
-        });
-        self.pod_event(
-            id,
-            Severity::Normal,
-            "TaintManagerEviction",
-            &message.unwrap_or_default(),
-            TAINT_CONTROLLER,
-            now,
-        );
-        self.begin_deletion(id, EVICTION_GRACE, KillCause::Evicted, now);
-    }
-
-    /// Marks a pod as deleted; its board, if it hears of it, kills the container.
-    pub(super) fn begin_deletion(&mut self, id: PodId, grace: i64, cause: KillCause, now: Time) {
-        self.edit_pod(id, |pod| mark_deleted(pod, grace, now));
-        self.kill(id, cause, now);
-    }
-
     /// Changes a pod's document without its board.
     pub(super) fn edit_pod(&mut self, id: PodId, edit: impl FnOnce(&mut Value)) {
         let Some(pod) = self.pods.get(&id).filter(|pod| pod.in_api) else {
@@ -428,17 +153,8 @@ impl Cluster {
     }
 }
 
-fn set_not_ready(pod: &mut Value, now: Time) {
-    for condition in list_mut(&mut pod["status"]["conditions"]) {
-        if condition["type"] == "Ready" && condition["status"] == "True" {
-            condition["status"] = json!("False");
-            condition["lastTransitionTime"] = stamp(now);
-        }
-    }
-}
-
 /// Puts the taint `key` there or takes it away.
-fn taint_while(
+pub(super) fn taint_while(
     node: &mut Value,
     key: &str,
     effects: &[&str],
@@ -465,11 +181,11 @@ fn taint_while(
     }
 }
 
-fn list_mut(value: &mut Value) -> &mut [Value] {
+pub(super) fn list_mut(value: &mut Value) -> &mut [Value] {
     value.as_array_mut().map_or(&mut [], Vec::as_mut_slice)
 }
 
-fn node_conditions(now: Time) -> Vec<Value> {
+pub(super) fn node_conditions(now: Time) -> Vec<Value> {
     [
         (
             "MemoryPressure",

@@ -89,6 +89,8 @@ pub struct Timings {
     pub connect: Span,
     /// How often an idle runner asks GitHub for work.
     pub poll: TimeDelta,
+    /// How often a busy runner hears whether its job was cancelled.
+    pub heartbeat: TimeDelta,
     /// From a runner's last word to the container's end.
     pub exit: Span,
     /// How long a container takes to die.
@@ -112,6 +114,7 @@ impl Default for Timings {
             start: Span::millis(1000, 1600),
             connect: Span::millis(450, 550),
             poll: TimeDelta::milliseconds(250),
+            heartbeat: TimeDelta::seconds(1),
             exit: Span::millis(150, 400),
             kill: Span::millis(200, 600),
             plain: Span::millis(500, 1000),
@@ -134,6 +137,7 @@ impl Timings {
             connect: self.connect.divided_by(by),
             // Asking more often than this says nothing new and only costs.
             poll: (self.poll / by).max(TimeDelta::milliseconds(20)),
+            heartbeat: (self.heartbeat / by).max(TimeDelta::milliseconds(20)),
             exit: self.exit.divided_by(by),
             kill: self.kill.divided_by(by),
             plain: self.plain.divided_by(by),

@@ -11,6 +11,8 @@ pub enum Reason {
     BadRequest,
     /// 401.
     Unauthorized,
+    /// 403.
+    Forbidden,
     /// 404.
     NotFound,
     /// 405.
@@ -38,6 +40,7 @@ impl Reason {
         match self {
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
+            Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::NotAcceptable => 406,
@@ -53,6 +56,7 @@ impl Reason {
         match self {
             Self::BadRequest => "BadRequest",
             Self::Unauthorized => "Unauthorized",
+            Self::Forbidden => "Forbidden",
             Self::NotFound => "NotFound",
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::NotAcceptable => "NotAcceptable",

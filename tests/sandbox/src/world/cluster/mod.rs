@@ -9,10 +9,14 @@ mod admission;
 mod api;
 mod board;
 mod config;
+mod deletion;
+mod ending;
 mod error;
 mod events;
+mod eviction;
 mod kubelet;
 mod log;
+mod loss;
 mod patch;
 mod pod;
 mod quantity;
@@ -41,11 +45,12 @@ use report::Report;
 use store::Store;
 use timers::{Due, Timers};
 
-pub use api::{DeleteOptions, Listing, LogView, Preconditions};
+pub use api::Listing;
 pub use board::BoardLoss;
 pub use config::{ClusterConfig, NodeConfig, Span, Timings};
+pub use deletion::{DeleteOptions, Preconditions};
 pub use error::{ApiError, Cause, Reason};
-pub use log::LogLine;
+pub use log::{LogLine, LogView};
 pub use patch::PatchType;
 pub use pod::{Behaviour, Phase};
 pub use report::{BusyKill, KillCause, PodView};
@@ -74,6 +79,8 @@ pub struct Cluster {
     event_ends: VecDeque<(Time, Key)>,
     report: Report,
     weather: WatchWeather,
+    /// Verbs and resources that the caller has no right to.
+    forbidden: BTreeSet<(String, String)>,
     last_pod: u64,
     last_board: usize,
     /// Whether the scheduler's next look is set.
@@ -99,6 +106,7 @@ impl Cluster {
             event_ends: VecDeque::new(),
             report: Report::default(),
             weather: WatchWeather::default(),
+            forbidden: BTreeSet::new(),
             last_pod: 0,
             last_board: 0,
             scheduling: false,

@@ -12,7 +12,7 @@ use super::report::KillCause;
 use super::store::Key;
 use super::timers::TimerId;
 use crate::world::Time;
-use crate::world::github::RunnerId;
+use crate::world::github::{JobId, RunnerId};
 
 /// A pod's number; a name may be used again, a number never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +89,16 @@ pub(super) enum Container {
     },
 }
 
+/// A job in a runner's hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Work {
+    pub(super) runner: RunnerId,
+    pub(super) job_id: JobId,
+    pub(super) name: String,
+    pub(super) conclusion: String,
+    pub(super) ends: Time,
+}
+
 /// What runs in the container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Process {
@@ -98,12 +108,7 @@ pub(super) enum Process {
     Idle {
         runner: RunnerId,
     },
-    Busy {
-        runner: RunnerId,
-        job_id: i64,
-        name: String,
-        conclusion: String,
-    },
+    Busy(Work),
 }
 
 #[derive(Debug, Default)]
@@ -225,14 +230,14 @@ impl Pod {
 
     pub(super) fn runner(&self) -> Option<RunnerId> {
         match self.process {
-            Process::Idle { runner } | Process::Busy { runner, .. } => Some(runner),
+            Process::Idle { runner } | Process::Busy(Work { runner, .. }) => Some(runner),
             Process::None | Process::Other => None,
         }
     }
 
     pub(super) fn job(&self) -> Option<i64> {
         match self.process {
-            Process::Busy { job_id, .. } => Some(job_id),
+            Process::Busy(Work { job_id, .. }) => Some(job_id.0),
             Process::None | Process::Other | Process::Idle { .. } => None,
         }
     }

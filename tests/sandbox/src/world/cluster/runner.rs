@@ -8,11 +8,11 @@ use rand::Rng;
 use super::Cluster;
 use super::config::Span;
 use super::events::nanos;
-use super::pod::{Behaviour, PodId, Process};
+use super::pod::{Behaviour, PodId, Process, Work};
 use super::report::{BusyKill, KillCause};
 use super::timers::Step;
 use crate::world::Time;
-use crate::world::github::{Assigned, ConnectRefused, GitHub, Poll};
+use crate::world::github::{Assigned, ConnectRefused, GitHub, JobId, Poll, RunnerId};
 
 impl Cluster {
     /// How the container that starts now will behave: what was ordered for the next pod, else for its board, else chance.
@@ -103,7 +103,7 @@ impl Cluster {
                 self.say(id, "√ Connected to GitHub", now);
                 self.say(id, "", now);
                 self.say(id, format!("Current runner version: '{version}'"), now);
-                self.say(id, format!("{}: Listening for Jobs", minute(now)), now);
+                self.say(id, format!("{}: Listening for Jobs", second(now)), now);
                 if let Some(pod) = self.pods.get_mut(&id) {
                     pod.process = Process::Idle { runner };
                 }
@@ -139,48 +139,49 @@ impl Cluster {
                 self.say(id, "The runner registration has been deleted from the server, please re-configure.", now);
                 self.runner_exits(id, now);
             }
-            Poll::Job(job) => {
-                self.say(
-                    id,
-                    format!("{}: Running job: {}", minute(now), job.name),
-                    now,
-                );
-                let Assigned {
-                    job_id,
-                    name,
-                    runs_for,
-                    conclusion,
-                } = job;
-                if let Some(pod) = self.pods.get_mut(&id) {
-                    pod.process = Process::Busy {
-                        runner,
-                        job_id,
-                        name,
-                        conclusion,
-                    };
-                }
-                let after = runs_for * self.slowness(id);
-                self.next_step(id, Step::JobEnds, after, now);
-            }
+            Poll::Job(job) => self.job_begins(id, runner, job, now),
         }
     }
 
-    pub(super) fn job_ends(&mut self, id: PodId, github: &mut GitHub, now: Time) {
-        let Some(pod) = self.pods.get_mut(&id) else {
+    fn job_begins(&mut self, id: PodId, runner: RunnerId, job: Assigned, now: Time) {
+        self.say(
+            id,
+            format!("{}: Running job: {}", second(now), job.name),
+            now,
+        );
+        let ends = now + job.runs_for * self.slowness(id);
+        if let Some(pod) = self.pods.get_mut(&id) {
+            pod.process = Process::Busy(Work {
+                runner,
+                job_id: JobId(job.job_id),
+                name: job.name,
+                conclusion: job.conclusion,
+                ends,
+            });
+        }
+        self.next_step(
+            id,
+            Step::Work,
+            (ends - now).min(self.config.timings.heartbeat),
+            now,
+        );
+    }
+
+    /// A busy runner gets on: its job has ended, was cancelled meanwhile, or goes on.
+    pub(super) fn runner_works(&mut self, id: PodId, github: &mut GitHub, now: Time) {
+        let Some(Process::Busy(work)) = self.pods.get(&id).map(|pod| pod.process.clone()) else {
             return;
         };
-        let Process::Busy {
-            runner,
-            name,
-            conclusion,
-            ..
-        } = std::mem::replace(&mut pod.process, Process::Other)
-        else {
-            return;
-        };
-        let hangs = pod.behaviour == Behaviour::HangsAfterJob;
-        github.runner_finish(runner, &conclusion, now);
-        let result = match conclusion.as_str() {
+        let cancelled = github.job_of(work.runner) != Some(work.job_id);
+        if !cancelled && now < work.ends {
+            let pause = (work.ends - now).min(self.config.timings.heartbeat);
+            return self.next_step(id, Step::Work, pause, now);
+        }
+        if !cancelled {
+            github.runner_finish(work.runner, &work.conclusion, now);
+        }
+        let result = match work.conclusion.as_str() {
+            _ if cancelled => "Canceled",
             "success" => "Succeeded",
             "cancelled" => "Canceled",
             _ => "Failed",
@@ -188,12 +189,17 @@ impl Cluster {
         self.say(
             id,
             format!(
-                "{}: Job {name} completed with result: {result}",
-                minute(now)
+                "{}: Job {} completed with result: {result}",
+                second(now),
+                work.name
             ),
             now,
         );
-        if !hangs {
+        let Some(pod) = self.pods.get_mut(&id) else {
+            return;
+        };
+        pod.process = Process::Other;
+        if pod.behaviour != Behaviour::HangsAfterJob {
             self.say(id, "√ Removed .credentials", now);
             self.say(id, "√ Removed .runner", now);
             self.runner_exits(id, now);
@@ -220,24 +226,30 @@ impl Cluster {
         let Some(pod) = self.pods.get_mut(&id) else {
             return;
         };
-        let (runner, job_id) = (pod.runner(), pod.job());
-        pod.process = Process::None;
+        let process = std::mem::replace(&mut pod.process, Process::None);
         let (name, node) = (
             pod.key.name.clone(),
             pod.node().unwrap_or_default().to_owned(),
         );
-        if let Some(runner) = runner {
-            github.runner_lost(runner, now);
-        }
-        if let Some(job_id) = job_id {
-            self.report.jobs_killed.push(BusyKill {
-                pod: name,
-                node,
-                job_id,
-                cause,
-                at: now,
-            });
-        }
+        let runner = match process {
+            Process::None | Process::Other => return,
+            Process::Idle { runner } => runner,
+            Process::Busy(Work { runner, job_id, .. }) => {
+                // A job that was cancelled before is not lost by this.
+                if github.job_of(runner) == Some(job_id) {
+                    let (pod, job_id) = (name, job_id.0);
+                    self.report.jobs_killed.push(BusyKill {
+                        pod,
+                        node,
+                        job_id,
+                        cause,
+                        at: now,
+                    });
+                }
+                runner
+            }
+        };
+        github.runner_lost(runner, now);
     }
 
     fn say(&mut self, id: PodId, line: impl Into<String>, now: Time) {
@@ -262,6 +274,6 @@ impl Cluster {
 }
 
 /// The time at the beginning of a runner's own lines.
-fn minute(time: Time) -> String {
+fn second(time: Time) -> String {
     time.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }

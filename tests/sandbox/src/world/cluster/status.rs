@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::pod::{Container, Phase, Placement, Pod, stamp};
+use super::Cluster;
+use super::pod::{Container, Phase, Placement, Pod, PodId, stamp};
+use super::store::Kind;
 use crate::world::Time;
 
 impl Pod {
@@ -167,6 +169,46 @@ impl Pod {
             }
         }
         conditions
+    }
+}
+
+impl Cluster {
+    /// Writes the pod's status to its document, unless its board cannot reach the API server.
+    pub(super) fn publish(&mut self, id: PodId) {
+        let Some(pod) = self.pods.get(&id) else {
+            return;
+        };
+        if !pod.node().is_some_and(|node| self.is_away(node)) {
+            self.publish_as_control_plane(id);
+        }
+    }
+
+    /// Writes the pod's status to its document.
+    pub(super) fn publish_as_control_plane(&mut self, id: PodId) {
+        let Some(pod) = self.pods.get_mut(&id).filter(|pod| pod.in_api) else {
+            return;
+        };
+        let Some(document) = self.store.get(Kind::Pod, &pod.key) else {
+            return;
+        };
+        let node = pod.node().and_then(|node| self.boards.get(node));
+        let created = document["metadata"]["creationTimestamp"]
+            .as_str()
+            .and_then(|t| t.parse().ok());
+        let status = pod.status(
+            &document["status"]["qosClass"],
+            created.unwrap_or_default(),
+            node.map(|board| board.address.as_str()),
+            &format!(
+                "10.244.{}.{}",
+                node.map_or(0, |board| board.number),
+                id.0 % 250 + 2
+            ),
+        );
+        pod.reported = pod.phase;
+        let mut document = Value::clone(document);
+        document["status"] = status;
+        self.store.put(Kind::Pod, pod.key.clone(), document);
     }
 }
 

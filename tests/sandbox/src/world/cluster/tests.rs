@@ -3,6 +3,7 @@
 mod boards;
 mod lives;
 mod refusals;
+mod runners;
 
 use std::sync::Arc;
 
@@ -135,7 +136,7 @@ impl Scene {
 }
 
 fn quiet_github() -> GitHubConfig {
-    GitHubConfig {}
+    GitHubConfig::quiet()
 }
 
 /// A pod as the product makes them.

@@ -43,8 +43,8 @@ pub(super) enum Step {
     Connect,
     /// The runner asks for work.
     Poll,
-    /// The runner's job ends.
-    JobEnds,
+    /// The runner's job goes on or ends.
+    Work,
     /// The container ends by itself.
     Exit(i32),
     /// The container is dead by the kubelet's hand.

@@ -212,4 +212,21 @@ impl Cluster {
     pub fn watch_weather(&self) -> WatchWeather {
         self.weather
     }
+
+    /// Takes or gives back a right: a verb (`watch`) on a resource (`nodes`, `pods/log`).
+    pub fn set_forbidden(&mut self, verb: &str, resource: &str, forbidden: bool) {
+        let right = (verb.to_owned(), resource.to_owned());
+        if forbidden {
+            self.forbidden.insert(right);
+        } else {
+            self.forbidden.remove(&right);
+        }
+    }
+
+    /// Whether callers have no right to `verb` on `resource`.
+    #[must_use]
+    pub fn is_forbidden(&self, verb: &str, resource: &str) -> bool {
+        self.forbidden
+            .contains(&(verb.to_owned(), resource.to_owned()))
+    }
 }
