@@ -232,6 +232,17 @@ impl Pod {
         }
     }
 
+    /// When its container ended, if it did.
+    #[must_use]
+    pub fn container_finished_at(&self) -> Option<Time> {
+        match &self.container {
+            ContainerState::Unreported
+            | ContainerState::Waiting { .. }
+            | ContainerState::Running { .. } => None,
+            ContainerState::Terminated(end) => end.finished_at,
+        }
+    }
+
     /// Whether it holds a slot of its node.
     #[must_use]
     pub fn holds_slot(&self) -> bool {
@@ -294,6 +305,12 @@ pub struct Node {
 }
 
 impl Node {
+    /// Whether a new pod of ours may be put here at all.
+    #[must_use]
+    pub fn takes_pods(&self) -> bool {
+        self.ready == Readiness::Ready && !self.unschedulable && !self.repels()
+    }
+
     /// Whether a taint keeps a new pod of ours away. What a cordon or a dead kubelet adds by itself counts too: such a
     /// node takes no new pod.
     #[must_use]

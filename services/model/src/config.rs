@@ -11,7 +11,6 @@ use crate::{AppId, EntityId, EntityKind, Image, LabelSet, PoolName};
 
 /// The two GitHub Apps that share the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Apps {
     /// Serves organisations.
     pub organization: AppId,
@@ -302,4 +301,16 @@ pub struct Rules {
     pub reserve_at_once: usize,
     /// Effects on the outside in flight at once, at most.
     pub effects_at_once: usize,
+    /// A log that could not be read is asked for again after this.
+    pub log_retry: Span,
+    /// A log that could not be read for this long counts as gone.
+    pub log_gone_after: Span,
+    /// A demand key whose worker failed waits this long, then twice as long, …
+    pub back_off_from: Span,
+    /// … and at most this long.
+    pub back_off_to: Span,
+    /// An effect without an answer is tried again after this.
+    pub retry_after: Span,
+    /// The runner of a row that was finished longer ago is not looked for any more.
+    pub deregister_within: Span,
 }

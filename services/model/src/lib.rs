@@ -3,20 +3,32 @@
 //! Nothing here reads a clock, a file, an environment variable or a random number: time and names arrive as
 //! parameters, what should be done leaves as data. The runtime (`services`) performs it.
 //!
-//! Start with [`ids`] and [`words`] for the vocabulary, [`route`] for where a job runs, [`snapshot`] for what one round
-//! knows, [`plan`] for how demand meets supply, [`workers`] for how a worker begins and ends, and [`machine`] for how
+//! Start with [`ids`] and [`words`] for the vocabulary, [`route`] for where a job runs, [`rows`] and [`view`] for
+//! what is known, [`plan`] for how demand meets supply, [`workers`] for how a worker begins and ends, and [`machine`] for how
 //! these become effects.
 
 pub mod cluster;
 pub mod config;
+pub mod effects;
 pub mod github;
 pub mod ids;
+pub mod intake;
 pub mod labels;
 pub mod log;
+pub mod machine;
+pub mod plan;
+mod provision;
 pub mod redact;
 pub mod route;
+pub mod rows;
 pub mod span;
+pub mod state;
+#[cfg(test)]
+mod testing;
+pub mod view;
+pub mod waiting;
 pub mod words;
+pub mod workers;
 
 pub use ids::*;
 pub use labels::{LabelSet, SentLabels};

@@ -3,7 +3,20 @@
 //! One function a query, checked at compile time. Every connection has the environment's schema as its search path,
 //! so no query names it. Times that are compared with rows are the database's own.
 
+mod events;
+mod intake;
+mod lease;
 pub mod migrate;
+pub mod operator;
+mod snapshot;
+mod trace;
+mod workers;
+
+pub use intake::{IntakeStore, Written};
+pub use lease::{Lease, LeaseAnswer};
+pub use snapshot::Rows;
+pub use trace::TraceEvent;
+pub use workers::{Reserved, Write};
 
 use std::fmt;
 use std::str::FromStr;
@@ -56,6 +69,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the server did not accept who we are, rather than being out of reach.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        /// Class 28 of PostgreSQL's error codes: invalid authorization.
+        const INVALID_AUTHORIZATION: &str = "28";
+        let (Self::Unreachable(error) | Self::Query(error)) = self else {
+            return false;
+        };
+        error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .is_some_and(|code| code.starts_with(INVALID_AUTHORIZATION))
+    }
+
     /// What the person can do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
@@ -133,7 +160,20 @@ impl Store {
     }
 }
 
+/// Whether a text is a PostgreSQL URL, without connecting.
+///
+/// # Errors
+/// [`StoreError::Url`] when it is not.
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    connect_options(url, "").map(|_| ())
+}
+
 fn connect_options(url: &str, schema: &str) -> Result<PgConnectOptions, StoreError> {
+    // sqlx takes any scheme for its own.
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+        let scheme = "it begins neither with postgresql:// nor with postgres://";
+        return Err(StoreError::Url(sqlx::Error::Configuration(scheme.into())));
+    }
     let options = PgConnectOptions::from_str(url).map_err(StoreError::Url)?;
     Ok(options
         .options([("search_path", schema)])

@@ -4,7 +4,7 @@ use super::Time;
 use super::github::GitHub;
 
 /// What the cluster is made of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ClusterConfig {}
 
 /// The pretend cluster.

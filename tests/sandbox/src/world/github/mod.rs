@@ -1,81 +1,180 @@
-//! The pretend GitHub. (Signatures only: to be filled.)
+//! The pretend GitHub: accounts and the Apps on them, workflow runs and their jobs, runners and who takes which job,
+//! tokens and limits, webhook deliveries.
+//!
+//! It is a state machine without IO. Calls carry the time; chance comes from the seed. What the outside hears of it
+//! are the deliveries in the outbox and the JSON of [`render`](self), which both doors and simulations use.
+
+mod accounts;
+mod config;
+mod deliveries;
+mod ids;
+mod jobs;
+mod render;
+mod runners;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod traffic;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use accounts::{
+    Account, App, AppKind, Installation, InstallationState, Repository, RepositorySelection,
+    Unknown,
+};
+pub use config::{
+    AccountConfig, AccountKind, GitHubConfig, RepositoryConfig, Rules, TrafficConfig,
+};
+pub use deliveries::{Delivery, DeliveryAnswer, DeliveryStatus};
+pub use ids::{
+    AccountId, DeliveryId, GroupId, InstallationId, JobId, RepositoryId, RunId, RunnerId,
+};
+pub use jobs::{Conclusion, Job, JobEvent, JobRunner, JobSpec, JobState, NoConclusion, Run};
+pub use render::timestamp;
+pub use runners::{
+    DEFAULT_GROUP, DeleteRefused, GroupRefused, GroupVisibility, JitRefused, JitRequest, Runner,
+    RunnerGroup, RunnerState, Scope,
+};
+pub use sessions::{Assigned, ConnectRefused, Poll};
+pub use tokens::{Caller, RateLimit, Token, TokenRefused, TokenRejected};
 
 use super::Time;
+use deliveries::Deliveries;
+use ids::{Chance, Due, Timers};
+use render::Urls;
+use tokens::Window;
+use traffic::Traffic;
 
-/// What GitHub holds at the beginning.
-#[derive(Debug, Clone)]
-pub struct GitHubConfig {}
+/// The stream of chance for ids and secrets.
+const IDS_STREAM: u64 = 0x6769_7468_7562;
+/// The stream of chance for traffic.
+const TRAFFIC_STREAM: u64 = 0x7472_6166;
 
 /// The pretend GitHub.
 #[derive(Debug)]
-pub struct GitHub {}
-
-/// A runner's id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunnerId(pub i64);
-
-/// Why a runner process may not connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConnectRefused {
-    /// No such registration (any more).
-    NotRegistered,
-    /// The registration is in use, or was used up.
-    AlreadyUsed,
-    /// The runner's version is no longer accepted.
-    VersionDeprecated,
-}
-
-/// What a connected, idle runner hears when it asks for work.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Poll {
-    /// Nothing to do.
-    Idle,
-    /// A job, which is in progress from now on.
-    Job(Assigned),
-    /// GitHub no longer knows this runner.
-    Removed,
-}
-
-/// A job that a runner was handed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assigned {
-    /// Its id.
-    pub job_id: i64,
-    /// Its name, for the log.
-    pub name: String,
-    /// How long its steps run.
-    pub runs_for: chrono::TimeDelta,
-    /// How it will end if nothing disturbs it: `success`, `failure`.
-    pub conclusion: String,
+pub struct GitHub {
+    rules: Rules,
+    urls: Urls,
+    chance: Chance,
+    timers: Timers,
+    apps: Vec<App>,
+    accounts: BTreeMap<AccountId, Account>,
+    repositories: BTreeMap<RepositoryId, Repository>,
+    installations: BTreeMap<InstallationId, Installation>,
+    tokens: BTreeMap<String, Token>,
+    windows: BTreeMap<Caller, Window>,
+    runs: BTreeMap<RunId, Run>,
+    jobs: BTreeMap<JobId, Job>,
+    /// Queued jobs: ids grow, so the first is the oldest.
+    queued: BTreeSet<JobId>,
+    groups: BTreeMap<(AccountId, GroupId), RunnerGroup>,
+    runners: BTreeMap<RunnerId, Runner>,
+    /// Which job a runner process has. Outlives a registration that is deleted under a running job.
+    assignments: BTreeMap<RunnerId, JobId>,
+    refuses_version: bool,
+    deliveries: Deliveries,
+    traffic: Option<Traffic>,
+    last_installation: i64,
+    last_run: i64,
+    last_job: i64,
+    last_runner: i64,
+    last_group: i64,
 }
 
 impl GitHub {
     /// GitHub at the beginning.
     #[must_use]
-    pub fn new(_config: &GitHubConfig, _seed: u64, _now: Time) -> Self {
-        Self {}
+    pub fn new(config: &GitHubConfig, seed: u64, now: Time) -> Self {
+        let mut chance = Chance::new(seed, IDS_STREAM);
+        let apps = [
+            (config.organization_app, AppKind::Organization),
+            (config.personal_app, AppKind::Personal),
+        ]
+        .map(|(id, kind)| App {
+            id,
+            kind,
+            client_id: format!("Iv23li{}", chance.text(14)),
+            permissions: permissions(kind, config.actions_permission),
+        });
+        let traffic = config.traffic.clone();
+        let mut github = Self {
+            rules: config.rules.clone(),
+            urls: Urls::default(),
+            chance,
+            timers: Timers::default(),
+            apps: apps.into(),
+            accounts: BTreeMap::new(),
+            repositories: BTreeMap::new(),
+            installations: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            windows: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            queued: BTreeSet::new(),
+            groups: BTreeMap::new(),
+            runners: BTreeMap::new(),
+            assignments: BTreeMap::new(),
+            refuses_version: false,
+            deliveries: Deliveries::default(),
+            traffic: traffic.map(|it| Traffic::new(it, Chance::new(seed, TRAFFIC_STREAM))),
+            // Ids begin where GitHub's are today; those of runs, jobs and deliveries exceed 32 bits.
+            last_installation: 52_310_000,
+            last_run: 15_204_000_000,
+            last_job: 43_718_000_000,
+            last_runner: 20,
+            last_group: 3,
+        };
+        for account in &config.accounts {
+            github.add_account(account);
+        }
+        for account in &config.accounts {
+            for app in &account.apps {
+                // The account was added above, so this cannot fail.
+                let installed = github.add_installation(&account.login, *app, now);
+                if let (true, Ok(id)) = (config.announce_installations, installed) {
+                    github.announce_installation(id, "created", now);
+                }
+            }
+        }
+        github.schedule_traffic(now);
+        github
     }
+
+    /// The numbers of the rules.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// When something happens by itself.
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
-        None
+        self.timers.next()
     }
+
     /// Runs what is due.
-    pub fn run_due(&mut self, _now: Time) {}
-    /// A runner process starts with this JIT config.
-    pub fn runner_connect(
-        &mut self,
-        _encoded_jit_config: &str,
-        _now: Time,
-    ) -> Result<RunnerId, ConnectRefused> {
-        Err(ConnectRefused::NotRegistered)
+    pub fn run_due(&mut self, now: Time) {
+        while let Some((at, due)) = self.timers.pop(now) {
+            match due {
+                Due::Traffic => self.run_traffic(at),
+                Due::LostJob(job) => self.give_up_lost_job(job, at),
+                Due::WaitingJob(job) => self.complete_job(job, Conclusion::Cancelled, at),
+                Due::UnusedRunner(runner) => self.remove_runner(runner),
+            }
+        }
     }
-    /// A connected runner asks for work; the oldest queued job that fits is started.
-    pub fn runner_poll(&mut self, _runner: RunnerId, _now: Time) -> Poll {
-        Poll::Removed
+}
+
+/// What each App is granted where it is installed.
+fn permissions(app: AppKind, actions: bool) -> Vec<(&'static str, &'static str)> {
+    let runners = match app {
+        AppKind::Organization => ("organization_self_hosted_runners", "write"),
+        AppKind::Personal => ("administration", "write"),
+    };
+    let mut permissions = vec![runners, ("metadata", "read")];
+    if actions {
+        permissions.push(("actions", "read"));
     }
-    /// The runner reports its job's end: the job completes, the ephemeral runner is deregistered.
-    pub fn runner_finish(&mut self, _runner: RunnerId, _conclusion: &str, _now: Time) {}
-    /// The runner's process ended without a word (killed, board lost): offline; its job fails ten minutes later.
-    pub fn runner_lost(&mut self, _runner: RunnerId, _now: Time) {}
+    permissions
 }

@@ -1,0 +1,402 @@
+//! The whole command surface in one place, and how wrong input is answered.
+
+mod help;
+mod usage;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use rise_model::{EntityId, Status};
+use services::store::operator::{EntityFilter, RowFilter, Since};
+
+use crate::config::{Choice, EnvironmentName};
+use crate::exit::Failure;
+use crate::logging::Loudness;
+use crate::output::Format;
+use crate::when::{self, Times};
+
+pub(crate) use help::command;
+
+/// Free, native RISC-V CI for every GitHub project.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rise",
+    version,
+    max_term_width = 80,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// Configuration file, over the built-in default [RISE_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Environment [PROD=true|false]
+    #[arg(
+        long,
+        global = true,
+        value_name = "prod|staging",
+        hide_possible_values = true
+    )]
+    env: Option<EnvironmentName>,
+    /// Say more; twice: still more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Say only what fails
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+impl Global {
+    /// What was chosen for the configuration.
+    pub(crate) fn choice(&self) -> Choice {
+        Choice {
+            file: self.config.clone(),
+            environment: self.env,
+        }
+    }
+
+    /// How much is logged.
+    pub(crate) fn loudness(&self) -> Loudness {
+        match (self.quiet, self.verbose) {
+            (true, _) => Loudness::Quiet,
+            (false, 0) => Loudness::Usual,
+            (false, 1) => Loudness::Verbose,
+            (false, _) => Loudness::VeryVerbose,
+        }
+    }
+}
+
+/// The families of commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a service
+    #[command(subcommand)]
+    Serve(Serve),
+    /// Create, extend and inspect the tables
+    #[command(subcommand)]
+    Db(Db),
+    /// Check the configuration, ask where a job would run
+    #[command(subcommand)]
+    Config(Config),
+    /// Show pools, queue, failures and alerts on one screen
+    #[command(after_long_help = "\
+Exits 1 when something is unhealthy.
+
+Example:
+  rise status
+  rise status --json --env staging")]
+    Status(Show),
+    /// List jobs, the newest first
+    #[command(after_long_help = "\
+Example:
+  rise jobs --status pending,running
+  rise jobs --entity ggml-org --since 2h --json")]
+    Jobs(Jobs),
+    /// List workers, the newest first
+    #[command(after_long_help = "\
+Example:
+  rise workers --pool scw-em-rv1 --status failed --since 1d
+  rise workers --entity 134263123 --json")]
+    Workers(Workers),
+    /// Print a completion script for a shell
+    #[command(after_long_help = "\
+Example:
+  rise completions bash")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(after_long_help = "\
+Example:
+  rise man")]
+    Man,
+}
+
+/// How the answer looks.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Show {
+    /// Answer with JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    /// The format.
+    pub(crate) fn format(self) -> Format {
+        if self.json {
+            Format::Json
+        } else {
+            Format::Text
+        }
+    }
+}
+
+/// `rise serve …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Serve {
+    /// Take GitHub's webhooks and answer questions about them
+    #[command(after_long_help = "\
+Needs POSTGRES_URL, GHAPP_WEBHOOK_SECRET and TRACE_API_SECRET, and tables that
+`rise db migrate` made. Logs go to standard error; the first line says the
+address.
+
+Example:
+  rise serve ghfe --listen 127.0.0.1:0")]
+    Ghfe(Listen),
+}
+
+/// Where a service listens.
+#[derive(Debug, Args)]
+pub(crate) struct Listen {
+    /// Address and port; port 0 takes any free one [PORT, else 0.0.0.0:8080]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// End when standard input closes, so that a killed parent leaves no service
+    #[arg(long, hide = true)]
+    exit_with_stdin: bool,
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "write it as IP:PORT, such as 127.0.0.1:8080 or [::1]:8080")
+}
+
+/// What ends a service, besides signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndsWith {
+    /// Nothing.
+    SignalsOnly,
+    /// The parent, which holds the other end of standard input.
+    Stdin,
+}
+
+impl Listen {
+    /// What ends the service.
+    pub(crate) fn ends_with(&self) -> EndsWith {
+        if self.exit_with_stdin {
+            EndsWith::Stdin
+        } else {
+            EndsWith::SignalsOnly
+        }
+    }
+}
+
+/// `rise db …`.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Db {
+    /// Create the schema, or add what it lacks
+    #[command(after_long_help = "\
+Only adds; running it again changes nothing. Needs POSTGRES_URL.
+
+Example:
+  rise db migrate --env staging")]
+    Migrate(Show),
+    /// Tell which migrations the schema has
+    #[command(after_long_help = "\
+Exits 1 when some are missing. Needs POSTGRES_URL.
+
+Example:
+  rise db status --env staging --json")]
+    Status(Show),
+}
+
+/// `rise config …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Print what is in force and where each value comes from
+    #[command(after_long_help = "\
+Exits 2 when something is wrong, and lists all of it.
+
+Example:
+  rise config check
+  rise config check --json --env prod")]
+    Check(Check),
+    /// Tell which pool and image a job would get, and why
+    #[command(after_long_help = "\
+Exits 1 when no route takes the job.
+
+Example:
+  rise config route ggml-org/llama.cpp ubuntu-24.04-riscv
+  rise config route --entity-id 99 someone/project ubuntu-24.04-riscv --json")]
+    Route(Route),
+    /// Print which files are read and written
+    #[command(after_long_help = "\
+Example:
+  rise config paths")]
+    Paths(Show),
+}
+
+/// `rise config check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Ask also for the variables that this service needs
+    #[arg(long = "for", value_name = "SERVICE")]
+    pub(crate) service: Option<Service>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+/// A service, by what it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    /// Webhook intake.
+    Ghfe,
+    /// The scheduler.
+    Scheduler,
+}
+
+/// `rise config route`.
+#[derive(Debug, Args)]
+pub(crate) struct Route {
+    /// The job's repository
+    #[arg(value_name = "OWNER/REPO")]
+    pub(crate) repository: Repository,
+    /// The job's labels, as in `runs-on`
+    #[arg(value_name = "LABEL", required = true)]
+    pub(crate) labels: Vec<String>,
+    /// The owner's account id, when the configuration does not list it
+    #[arg(long, value_name = "ID", value_parser = entity_id)]
+    pub(crate) entity_id: Option<EntityId>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+/// A repository as people write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Repository {
+    /// The account's login.
+    pub(crate) owner: String,
+    /// The name below it.
+    pub(crate) name: String,
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+impl std::str::FromStr for Repository {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((owner, name)) if !owner.is_empty() && !name.is_empty() && !name.contains('/') => {
+                Ok(Self {
+                    owner: owner.to_owned(),
+                    name: name.to_owned(),
+                })
+            }
+            _ => Err("write it as OWNER/REPO, such as ggml-org/llama.cpp"),
+        }
+    }
+}
+
+fn entity_id(text: &str) -> Result<EntityId, &'static str> {
+    match text.parse() {
+        Ok(id) if id > 0 => Ok(EntityId(id)),
+        _ => Err("an account id is a number above zero"),
+    }
+}
+
+/// `rise jobs`.
+#[derive(Debug, Args)]
+pub(crate) struct Jobs {
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+/// `rise workers`.
+#[derive(Debug, Args)]
+pub(crate) struct Workers {
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+/// Which rows are listed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which")]
+pub(crate) struct Filter {
+    /// Of this account
+    #[arg(long, value_name = "ID|LOGIN")]
+    pub(crate) entity: Option<String>,
+    /// Of this repository
+    #[arg(long, value_name = "OWNER/REPO")]
+    pub(crate) repo: Option<Repository>,
+    /// In one of these states: pending, running, completed, failed
+    #[arg(long, value_name = "STATUS,…", value_delimiter = ',', value_parser = status)]
+    pub(crate) status: Vec<Status>,
+    /// Of this pool
+    #[arg(long, value_name = "POOL")]
+    pub(crate) pool: Option<String>,
+    /// Made since then: 2h, 3d, 2026-11-24, or an RFC 3339 time
+    #[arg(long, value_name = "WHEN", value_parser = when::since)]
+    pub(crate) since: Option<Since>,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// Show exact times
+    #[arg(long)]
+    exact: bool,
+}
+
+impl Filter {
+    /// How times are shown.
+    pub(crate) fn times(&self) -> Times {
+        if self.exact {
+            Times::Exact
+        } else {
+            Times::Relative
+        }
+    }
+}
+
+impl From<&Filter> for RowFilter {
+    fn from(filter: &Filter) -> Self {
+        let entity = filter.entity.as_ref().map(|text| match text.parse() {
+            Ok(id) => EntityFilter::Id(EntityId(id)),
+            Err(_) => EntityFilter::Login(text.clone()),
+        });
+        Self {
+            entity,
+            repository: filter.repo.as_ref().map(ToString::to_string),
+            statuses: filter.status.clone(),
+            pool: filter.pool.clone(),
+            since: filter.since,
+            limit: filter.limit,
+        }
+    }
+}
+
+fn status(word: &str) -> Result<Status, &'static str> {
+    Status::parse(word).ok_or("a status is pending, running, completed or failed")
+}
+
+/// Reads the command line of this process. Help and version are printed and end the process.
+pub(crate) fn parse() -> Result<Cli, Failure> {
+    command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| usage::failure(&error))
+}
+
+/// The command as derived, without our help page.
+fn derived() -> clap::Command {
+    Cli::command()
+}

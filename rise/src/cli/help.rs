@@ -1,0 +1,104 @@
+//! The first page of help: one screen, the commands grouped by who uses them.
+
+use std::fmt::Write as _;
+
+/// Who uses which commands. A test holds that every command is in one group.
+const GROUPS: [(&str, &[&str]); 3] = [
+    ("Services", &["serve", "db", "config"]),
+    ("On-call", &["status", "jobs", "workers"]),
+    ("Shell", &["completions", "man"]),
+];
+
+/// The command line, with our help page.
+pub(crate) fn command() -> clap::Command {
+    let command = super::derived();
+    let page = page(&command);
+    command.help_template(page)
+}
+
+fn page(command: &clap::Command) -> String {
+    let mut page = "{about-with-newline}\n{usage-heading} rise <COMMAND>\n".to_owned();
+    for (group, names) in GROUPS {
+        let _ = write!(page, "\n{group}:\n");
+        for name in names {
+            let about = command
+                .find_subcommand(name)
+                .and_then(|command| command.get_about())
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let _ = writeln!(page, "  {name:<13}{about}");
+        }
+    }
+    page.push_str(
+        "\nEverywhere: --config FILE, --env prod|staging, -v, -q, -h; --version\n\
+         `rise COMMAND --help` says more, with examples.",
+    );
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_page_fits_one_screen() {
+        for long in [false, true] {
+            let mut command = command();
+            let page = if long {
+                command.render_long_help()
+            } else {
+                command.render_help()
+            };
+            let page = page.to_string();
+            assert!(page.lines().count() <= 24, "{page}");
+            assert!(
+                page.lines().all(|line| line.chars().count() <= 80),
+                "{page}"
+            );
+        }
+        insta::assert_snapshot!(command().render_help());
+    }
+
+    #[test]
+    fn every_command_is_in_one_group() {
+        let mut grouped: Vec<&str> = GROUPS
+            .iter()
+            .flat_map(|(_, names)| *names)
+            .copied()
+            .collect();
+        grouped.sort_unstable();
+        let command = command();
+        let mut known: Vec<&str> = command
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+            .map(clap::Command::get_name)
+            .collect();
+        known.sort_unstable();
+        assert_eq!(grouped, known);
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_is_read() {
+        fn check(command: &clap::Command) {
+            if command.has_subcommands() {
+                command.get_subcommands().for_each(check);
+                return;
+            }
+            let help = command
+                .get_after_long_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let (_, examples) = help
+                .split_once("Example:\n")
+                .unwrap_or_else(|| panic!("{} has no example", command.get_name()));
+            for example in examples.lines() {
+                let words = example.split_whitespace();
+                let read = super::command().try_get_matches_from(words);
+                assert!(read.is_ok(), "{example}: {read:?}");
+            }
+        }
+        let mut command = command();
+        command.build();
+        check(&command);
+    }
+}

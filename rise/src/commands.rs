@@ -1,0 +1,50 @@
+//! One file a family of commands. Each takes what was typed and returns how it ended.
+
+mod config;
+mod db;
+mod lists;
+mod serve;
+mod shell;
+mod status;
+
+use crate::cli::{Cli, Command};
+use crate::config::{Configuration, Variables, failure};
+use crate::exit::Outcome;
+use crate::logging;
+
+/// Does what was typed.
+pub(crate) fn run(cli: Cli) -> Outcome {
+    let context = Context {
+        variables: Variables::of_process(),
+        cli: cli.global,
+    };
+    if !matches!(cli.command, Command::Serve(_)) {
+        logging::start(logging::command_level(context.cli.loudness()));
+    }
+    match cli.command {
+        Command::Serve(command) => serve::run(&context, command),
+        Command::Db(command) => db::run(&context, command),
+        Command::Config(command) => config::run(&context, command),
+        Command::Status(show) => status::run(&context, show),
+        Command::Jobs(jobs) => lists::jobs(&context, &jobs),
+        Command::Workers(workers) => lists::workers(&context, &workers),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man => shell::man(),
+    }
+}
+
+/// What every command may look at.
+pub(crate) struct Context {
+    /// The environment of the process.
+    pub(crate) variables: Variables,
+    /// What every command understands.
+    pub(crate) cli: crate::cli::Global,
+}
+
+impl Context {
+    /// The configuration, with its problems in it.
+    pub(crate) fn configuration(&self) -> Result<Configuration, crate::exit::Failure> {
+        Configuration::load(&self.cli.choice(), &self.variables)
+            .map_err(|problem| failure(vec![problem]))
+    }
+}

@@ -1,0 +1,287 @@
+//! `rise status`: one screen of everything, from the tables alone. What is wrong stands first, and decides the exit status.
+
+mod state;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use services::store::operator::{FailureKind, LiveKind, Overview, WaitingJob};
+
+use self::state::State;
+use super::Context;
+use super::lists::labels;
+use crate::block_on;
+use crate::cli::Show;
+use crate::config::Configuration;
+use crate::exit::{Exit, Outcome};
+use crate::output::{Format, Output};
+use crate::when;
+
+/// Shows it.
+pub(super) fn run(context: &Context, show: Show) -> Outcome {
+    let configuration = context.configuration()?;
+    let database = configuration.database(&context.variables)?;
+    let overview = block_on(async {
+        let store = database.store()?;
+        store.ping().await?;
+        store.check_migrated().await?;
+        let overview = store.overview().await?;
+        store.close().await;
+        Ok(overview)
+    })?;
+    let state = overview
+        .scheduler
+        .as_ref()
+        .map(|row| State::read(&row.state))
+        .unwrap_or_default();
+    let pools = pools(&configuration, &overview, &state);
+    let report = Report {
+        environment: configuration.name.as_str(),
+        unhealthy: verdict::unhealthy(&overview, &state, &pools),
+        pools,
+        overview: &overview,
+    };
+    let mut output = Output::stdout();
+    match show.format() {
+        Format::Json => output.json(&report)?,
+        Format::Text => print(&mut output, &report, &state)?,
+    }
+    Ok(if report.unhealthy.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    environment: &'static str,
+    /// Why it is unhealthy; empty when it is not.
+    unhealthy: Vec<String>,
+    pools: Vec<PoolLine>,
+    #[serde(flatten)]
+    overview: &'a Overview,
+}
+
+/// One pool: its boards by state, and what the tables hold for it.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+struct PoolLine {
+    name: String,
+    boards: BTreeMap<String, usize>,
+    jobs_waiting: i64,
+    jobs_running: i64,
+    workers_starting: i64,
+    workers_running: i64,
+}
+
+/// The order in which states of boards are shown; others follow.
+const BOARD_STATES: [&str; 7] = [
+    "free",
+    "starting",
+    "busy",
+    "idle",
+    "quarantined",
+    "cordoned",
+    "lost",
+];
+
+/// Every pool that is configured or that anything is in.
+fn pools(configuration: &Configuration, overview: &Overview, state: &State) -> Vec<PoolLine> {
+    let configured = configuration
+        .file
+        .pools
+        .iter()
+        .map(|pool| pool.name.to_string());
+    let names: BTreeSet<String> = configured
+        .chain(overview.live.iter().map(|count| count.pool.clone()))
+        .chain(state.boards.iter().map(|board| board.pool.clone()))
+        .collect();
+    let line = |name: String| {
+        let live = |kind: LiveKind, status: &str| {
+            let counts = overview.live.iter();
+            counts
+                .filter(|c| c.kind == kind && c.pool == name && c.status == status)
+                .map(|c| c.count)
+                .sum()
+        };
+        let mut boards = BTreeMap::new();
+        for board in state.boards.iter().filter(|board| board.pool == name) {
+            *boards.entry(board.state.clone()).or_insert(0) += 1;
+        }
+        PoolLine {
+            boards,
+            jobs_waiting: live(LiveKind::Job, "pending"),
+            jobs_running: live(LiveKind::Job, "running"),
+            workers_starting: live(LiveKind::Worker, "pending"),
+            workers_running: live(LiveKind::Worker, "running"),
+            name,
+        }
+    };
+    names.into_iter().map(line).collect()
+}
+
+fn print(output: &mut Output, report: &Report<'_>, state: &State) -> std::io::Result<()> {
+    let overview = report.overview;
+    let verdict = if report.unhealthy.is_empty() {
+        "healthy"
+    } else {
+        "unhealthy"
+    };
+    output.heading(&format!("{}: {verdict}", report.environment))?;
+    for reason in &report.unhealthy {
+        output.line(format!("  ! {reason}"))?;
+    }
+    output.line(scheduler_line(overview, state))?;
+    output.line("")?;
+    print_pools(output, &report.pools)?;
+    print_queue(output, overview, state)?;
+    print_failures(output, overview)?;
+    if !overview.alerts.is_empty() {
+        output.line("")?;
+        output.heading("Alerts")?;
+        output.table(
+            ["ALERT", "SUBJECT", "SINCE", "TEXT"],
+            overview.alerts.iter().map(|alert| {
+                [
+                    alert.name.clone(),
+                    alert.subject.clone(),
+                    when::ago(alert.opened_at, overview.now),
+                    alert.text.clone(),
+                ]
+            }),
+        )?;
+    }
+    Ok(())
+}
+
+fn scheduler_line(overview: &Overview, state: &State) -> String {
+    let Some(row) = &overview.scheduler else {
+        return "scheduler: none has led yet".to_owned();
+    };
+    let mut parts = vec![
+        format!("epoch {}", row.epoch),
+        format!("round {}", row.round),
+    ];
+    if let Some(version) = &state.version {
+        parts.push(format!("version {version}"));
+    }
+    if let Some(effects) = state.effects_in_flight {
+        parts.push(format!("{effects} effects in flight"));
+    }
+    if let Some(time) = state.last_good_round_at {
+        parts.push(format!("last good round {}", when::ago(time, overview.now)));
+    }
+    parts.push(format!("written {}", when::ago(row.at, overview.now)));
+    format!("scheduler: {}", parts.join(", "))
+}
+
+fn print_pools(output: &mut Output, pools: &[PoolLine]) -> std::io::Result<()> {
+    output.heading("Pools")?;
+    output.table(
+        [
+            "POOL",
+            "BOARDS",
+            "JOBS WAITING",
+            "RUNNING",
+            "WORKERS STARTING",
+            "RUNNING",
+        ],
+        pools.iter().map(|pool| {
+            [
+                pool.name.clone(),
+                boards(&pool.boards),
+                pool.jobs_waiting.to_string(),
+                pool.jobs_running.to_string(),
+                pool.workers_starting.to_string(),
+                pool.workers_running.to_string(),
+            ]
+        }),
+    )
+}
+
+fn boards(counts: &BTreeMap<String, usize>) -> String {
+    let known = BOARD_STATES
+        .iter()
+        .copied()
+        .filter(|state| counts.contains_key(*state));
+    let others = counts
+        .keys()
+        .map(String::as_str)
+        .filter(|state| !BOARD_STATES.contains(state));
+    let words: Vec<String> = known
+        .chain(others)
+        .filter_map(|state| Some(format!("{} {state}", counts.get(state)?)))
+        .collect();
+    if words.is_empty() {
+        "none known".to_owned()
+    } else {
+        words.join(", ")
+    }
+}
+
+fn print_queue(output: &mut Output, overview: &Overview, state: &State) -> std::io::Result<()> {
+    output.line("")?;
+    output.heading("Queue")?;
+    match &overview.oldest_waiting {
+        None => output.line("no job waits")?,
+        Some(job) => output.line(oldest_line(job, overview))?,
+    }
+    if state.queue.is_empty() {
+        return Ok(());
+    }
+    output.table(
+        ["REASON", "SUBJECT", "JOBS", "OLDEST"],
+        state.queue.iter().map(|group| {
+            let oldest = group.oldest.map(|time| when::length(time, overview.now));
+            [
+                group.reason.clone(),
+                group.subject.clone().unwrap_or_default(),
+                group.jobs.to_string(),
+                oldest.unwrap_or_default(),
+            ]
+        }),
+    )
+}
+
+fn oldest_line(job: &WaitingJob, overview: &Overview) -> String {
+    let reason = match &job.waiting_reason {
+        None => "no reason is known yet".to_owned(),
+        Some(reason) => match reason.split_once(':') {
+            Some((code, subject)) => format!("{code} ({subject})"),
+            None => reason.clone(),
+        },
+    };
+    format!(
+        "the oldest has waited {}: job {} of {} [{}] for {}: {reason}",
+        when::length(job.since, overview.now),
+        job.job_id,
+        job.repo_full_name,
+        labels(&job.labels),
+        job.pool,
+    )
+}
+
+fn print_failures(output: &mut Output, overview: &Overview) -> std::io::Result<()> {
+    output.line("")?;
+    output.heading("Failures of the last hour")?;
+    if overview.failures.is_empty() {
+        return output.line("none");
+    }
+    output.table(
+        ["WHAT", "POOL", "REASON", "COUNT", "LAST"],
+        overview.failures.iter().map(|group| {
+            let what = match group.kind {
+                FailureKind::Job => "jobs",
+                FailureKind::Worker => "workers",
+            };
+            [
+                what.to_owned(),
+                group.pool.clone(),
+                group.reason.clone(),
+                group.count.to_string(),
+                when::ago(group.last, overview.now),
+            ]
+        }),
+    )
+}

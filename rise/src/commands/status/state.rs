@@ -1,0 +1,82 @@
+//! What the leading scheduler says of itself. Another version may say more or less: every field may be missing, and one
+//! that cannot be read takes nothing else with it.
+
+use rise_model::Time;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The parts that are shown.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct State {
+    pub(super) version: Option<String>,
+    pub(super) last_good_round_at: Option<Time>,
+    pub(super) effects_in_flight: Option<u64>,
+    pub(super) boards: Vec<Board>,
+    pub(super) queue: Vec<QueueGroup>,
+}
+
+/// A board.
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct Board {
+    pub(super) pool: String,
+    pub(super) state: String,
+}
+
+/// Jobs that wait for the same reason.
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct QueueGroup {
+    pub(super) reason: String,
+    #[serde(default)]
+    pub(super) subject: Option<String>,
+    #[serde(default)]
+    pub(super) jobs: u64,
+    #[serde(default)]
+    pub(super) oldest: Option<Time>,
+}
+
+impl State {
+    /// Reads what can be read.
+    pub(super) fn read(state: &Value) -> Self {
+        Self {
+            version: field(state, "version"),
+            last_good_round_at: field(state, "last_good_round_at"),
+            effects_in_flight: field(state, "effects_in_flight"),
+            boards: list(state, "boards"),
+            queue: list(state, "queue"),
+        }
+    }
+}
+
+fn field<T: DeserializeOwned>(state: &Value, key: &str) -> Option<T> {
+    T::deserialize(state.get(key)?).ok()
+}
+
+fn list<T: DeserializeOwned>(state: &Value, key: &str) -> Vec<T> {
+    let items = state
+        .get(key)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    items.filter_map(|item| T::deserialize(item).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_takes_nothing_else_with_it() {
+        let state = State::read(&serde_json::json!({
+            "version": 7,
+            "effects_in_flight": 2,
+            "boards": [{"name": "a", "pool": "p", "state": "free", "new": 1}, {"name": "b"}],
+            "queue": [{"reason": "at_cap", "jobs": 3}],
+        }));
+        assert_eq!(state.version, None);
+        assert_eq!(state.effects_in_flight, Some(2));
+        assert_eq!(state.boards.len(), 1);
+        assert_eq!(state.queue[0].jobs, 3);
+        assert_eq!(State::read(&Value::Null), State::default());
+    }
+}

@@ -1,0 +1,217 @@
+//! What each process asks for: the sections of the file and the variables that it uses, and no others.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+use services::config::DatabaseSection;
+use services::ghfe::GhfeConfig;
+use services::store::{Store, StoreError};
+
+use super::{Asking, Configuration, Problem, Variable, Variables, failure};
+use crate::exit::Failure;
+
+/// What a service listens on when nothing else is said; the replaced service's port.
+const DEFAULT_PORT: u16 = 8080;
+/// GitHub's own API.
+const GITHUB_API: &str = "https://api.github.com";
+/// Kubernetes sets this in every container.
+const IN_CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
+
+/// Where the tables are.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    /// libpq's URL.
+    pub(crate) url: SecretString,
+    /// The environment's schema.
+    pub(crate) schema: String,
+    /// The pool.
+    pub(crate) section: DatabaseSection,
+}
+
+impl Database {
+    /// The store; it connects when it is first used.
+    pub(crate) fn store(&self) -> Result<Store, StoreError> {
+        Store::new(self.url.expose_secret(), &self.schema, &self.section)
+    }
+}
+
+/// What `rise serve ghfe` needs.
+#[derive(Debug)]
+pub(crate) struct Ghfe {
+    /// What to listen on.
+    pub(crate) listen: SocketAddr,
+    /// The tables.
+    pub(crate) database: Database,
+    /// The service's own configuration.
+    pub(crate) config: GhfeConfig,
+}
+
+/// How the scheduler reaches the cluster.
+#[derive(Debug)]
+#[expect(
+    dead_code,
+    reason = "`rise config check --for scheduler` asks for all of it; serving reads it"
+)]
+pub(crate) enum Cluster {
+    /// The text of a kubeconfig.
+    Text(SecretString),
+    /// The path of one.
+    Path(PathBuf),
+    /// The service account of the pod that the process runs in.
+    ServiceAccount,
+}
+
+/// What `rise serve scheduler` needs.
+#[derive(Debug)]
+#[expect(
+    dead_code,
+    reason = "`rise config check --for scheduler` asks for all of it; serving reads it"
+)]
+pub(crate) struct Scheduler {
+    /// What to listen on.
+    pub(crate) listen: SocketAddr,
+    /// The tables.
+    pub(crate) database: Database,
+    /// Where GitHub's API is.
+    pub(crate) github_api: reqwest::Url,
+    /// The private key of the App for organisations.
+    pub(crate) organization_key: SecretString,
+    /// The private key of the App for personal accounts.
+    pub(crate) personal_key: SecretString,
+    /// The cluster.
+    pub(crate) cluster: Cluster,
+}
+
+impl Configuration {
+    /// What commands that only read and write tables need.
+    pub(crate) fn database(&self, variables: &Variables) -> Result<Database, Failure> {
+        let mut asking = Asking::of(variables);
+        let database = self.ask_database(&mut asking);
+        self.all_or_problems(asking, database)
+    }
+
+    /// What webhook intake needs.
+    pub(crate) fn ghfe(
+        &self,
+        variables: &Variables,
+        listen: Option<SocketAddr>,
+    ) -> Result<Ghfe, Failure> {
+        let mut asking = Asking::of(variables);
+        let database = self.ask_database(&mut asking);
+        let webhook_secret = asking.secret(Variable::GhappWebhookSecret);
+        let trace_secret = asking.secret(Variable::TraceApiSecret);
+        let listen = ask_listen(&mut asking, listen);
+        let ghfe = (|| {
+            Some(Ghfe {
+                listen,
+                database: database?,
+                config: GhfeConfig {
+                    apps: self.file.apps,
+                    routing: self.file.routing(),
+                    image_tag: self.environment().image_tag.clone(),
+                    section: self.file.ghfe,
+                    webhook_secret: webhook_secret?,
+                    trace_secret: trace_secret?,
+                },
+            })
+        })();
+        self.all_or_problems(asking, ghfe)
+    }
+
+    /// What the scheduler needs.
+    pub(crate) fn scheduler(
+        &self,
+        variables: &Variables,
+        listen: Option<SocketAddr>,
+    ) -> Result<Scheduler, Failure> {
+        let mut asking = Asking::of(variables);
+        let database = self.ask_database(&mut asking);
+        let organization_key = ask_key(&mut asking, Variable::GhappOrgPrivateKey);
+        let personal_key = ask_key(&mut asking, Variable::GhappPersonalPrivateKey);
+        let github_api = ask_github_api(&mut asking);
+        let cluster = ask_cluster(&mut asking);
+        let listen = ask_listen(&mut asking, listen);
+        let scheduler = (|| {
+            Some(Scheduler {
+                listen,
+                database: database?,
+                github_api: github_api?,
+                organization_key: organization_key?,
+                personal_key: personal_key?,
+                cluster: cluster?,
+            })
+        })();
+        self.all_or_problems(asking, scheduler)
+    }
+
+    fn all_or_problems<T>(&self, asking: Asking<'_>, settings: Option<T>) -> Result<T, Failure> {
+        let mut problems = self.problems.clone();
+        problems.extend(asking.problems());
+        match settings {
+            Some(settings) if problems.is_empty() => Ok(settings),
+            _ => Err(failure(problems)),
+        }
+    }
+
+    fn ask_database(&self, asking: &mut Asking<'_>) -> Option<Database> {
+        let url = asking.secret(Variable::PostgresUrl)?;
+        if let Err(error) = services::store::check_url(url.expose_secret()) {
+            asking.wrong(Problem::new(crate::exit::chain(&error)).hint(error.hint()));
+            return None;
+        }
+        Some(Database {
+            url,
+            schema: self.environment().schema.clone(),
+            section: self.file.database,
+        })
+    }
+}
+
+fn ask_listen(asking: &mut Asking<'_>, listen: Option<SocketAddr>) -> SocketAddr {
+    let port = |text: &str| {
+        text.parse().map_err(|_| {
+            Problem::new(format!("PORT is `{text}`"))
+                .hint("write a number from 0 to 65535; 0 takes any free port")
+        })
+    };
+    let from_port = asking.parsed(Variable::Port, port).unwrap_or(DEFAULT_PORT);
+    listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, from_port)))
+}
+
+fn ask_key(asking: &mut Asking<'_>, variable: Variable) -> Option<SecretString> {
+    let key = asking.secret(variable)?;
+    if !key.expose_secret().trim_start().starts_with("-----BEGIN ") {
+        asking.wrong(Problem::new(format!("{variable} is no private key")).hint(
+            "it is the text of the .pem file that GitHub made for the App, with its line breaks",
+        ));
+        return None;
+    }
+    Some(key)
+}
+
+fn ask_github_api(asking: &mut Asking<'_>) -> Option<reqwest::Url> {
+    let parse = |text: &str| match reqwest::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(_) | Err(_) => Err(Problem::new(format!("GITHUB_API_URL is `{text}`"))
+            .hint(format!("write a URL such as {GITHUB_API}"))),
+    };
+    match asking.optional(Variable::GithubApiUrl) {
+        Some(_) => asking.parsed(Variable::GithubApiUrl, parse),
+        None => reqwest::Url::parse(GITHUB_API).ok(),
+    }
+}
+
+fn ask_cluster(asking: &mut Asking<'_>) -> Option<Cluster> {
+    if let Some(text) = asking.optional(Variable::K8sKubeconfig) {
+        return Some(Cluster::Text(text.into()));
+    }
+    if let Some(path) = asking.optional(Variable::Kubeconfig) {
+        return Some(Cluster::Path(path.into()));
+    }
+    if asking.has(IN_CLUSTER) {
+        return Some(Cluster::ServiceAccount);
+    }
+    asking.missing("K8S_KUBECONFIG (or KUBECONFIG, a path)");
+    None
+}

@@ -1,0 +1,163 @@
+//! Rules of the sections with times and limits.
+
+use rise_model::span::Span;
+
+use super::Findings;
+use crate::config::{File, KeyPath};
+
+/// Readers of `scheduler_state` call a scheduler silent after this.
+const SILENT_AFTER: Span = Span::seconds(60);
+
+/// `[rules]`.
+pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
+    let section = Section::of("rules");
+    let values = &file.rules;
+    section.positive(
+        rules,
+        &[
+            ("provision_within", values.provision_within),
+            ("pod_expected_within", values.pod_expected_within),
+            ("pod_recheck", values.pod_recheck),
+            ("image_pull_within", values.image_pull_within),
+            ("pod_running_within", values.pod_running_within),
+            ("cluster_stale_after", values.cluster_stale_after),
+        ],
+    );
+    section.at_least_one(
+        rules,
+        &[
+            ("reserve_at_once", values.reserve_at_once),
+            ("effects_at_once", values.effects_at_once),
+        ],
+    );
+    section.below(
+        rules,
+        ("image_pull_within", values.image_pull_within),
+        ("pod_running_within", values.pod_running_within),
+    );
+}
+
+/// `[ghfe]`.
+pub(super) fn ghfe(file: &File, rules: &mut Findings<'_>) {
+    let section = Section::of("ghfe");
+    let values = &file.ghfe;
+    section.positive(
+        rules,
+        &[
+            ("database_timeout", values.database_timeout),
+            ("read_timeout", values.read_timeout),
+            ("wake_up_every", values.wake_up_every),
+            ("drain_within", values.drain_within),
+        ],
+    );
+    section.at_least_one(
+        rules,
+        &[
+            ("max_body_bytes", values.max_body_bytes),
+            ("stored_payload_bytes", values.stored_payload_bytes),
+        ],
+    );
+    if values.max_body_bytes > values.max_bytes_in_flight {
+        rules.wrong(
+            &section.key("max_bytes_in_flight"),
+            format!(
+                "{} is less than `ghfe.max_body_bytes`, {}: the largest body would never be read",
+                values.max_bytes_in_flight, values.max_body_bytes
+            ),
+        );
+    }
+}
+
+/// `[scheduler]`.
+pub(super) fn scheduler(file: &File, rules: &mut Findings<'_>) {
+    let section = Section::of("scheduler");
+    let values = &file.scheduler;
+    section.positive(
+        rules,
+        &[
+            ("round_at_least_every", values.round_at_least_every),
+            ("list_every", values.list_every),
+            ("lease_renew_every", values.lease_renew_every),
+            ("state_every", values.state_every),
+            ("stop_actions_within", values.stop_actions_within),
+            ("drain_within", values.drain_within),
+        ],
+    );
+    if values.rounds_per_second == 0 {
+        rules.wrong(&section.key("rounds_per_second"), "it must be at least 1");
+    }
+    let renew = ("lease_renew_every", values.lease_renew_every);
+    let stop = ("lease_stop_after", values.lease_stop_after);
+    section.below(rules, renew, stop);
+    section.below(rules, stop, ("lease_lasts", values.lease_lasts));
+    if values.stop_actions_within > values.drain_within {
+        rules.wrong(
+            &section.key("stop_actions_within"),
+            format!(
+                "{} is longer than `scheduler.drain_within`, {}",
+                values.stop_actions_within, values.drain_within
+            ),
+        );
+    }
+    if values.state_every >= SILENT_AFTER {
+        rules.wrong(
+            &section.key("state_every"),
+            format!(
+                "{} is not below {SILENT_AFTER}, after which a scheduler counts as silent",
+                values.state_every
+            ),
+        );
+    }
+}
+
+/// `[github]`, `[kubernetes]`, `[database]`.
+pub(super) fn clients(file: &File, rules: &mut Findings<'_>) {
+    Section::of("github").positive(rules, &[("call_timeout", file.github.call_timeout)]);
+    Section::of("kubernetes").positive(rules, &[("call_timeout", file.kubernetes.call_timeout)]);
+    let database = Section::of("database");
+    database.positive(rules, &[("connect_timeout", file.database.connect_timeout)]);
+    if file.database.connections == 0 {
+        rules.wrong(&database.key("connections"), "it must be at least 1");
+    }
+}
+
+struct Section(&'static str);
+
+impl Section {
+    fn of(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    fn key(&self, key: &str) -> KeyPath {
+        KeyPath::keys(&[self.0, key])
+    }
+
+    fn positive(&self, rules: &mut Findings<'_>, spans: &[(&str, Span)]) {
+        for (key, span) in spans {
+            if span.std().is_zero() {
+                rules.wrong(&self.key(key), "it must be longer than zero");
+            }
+        }
+    }
+
+    fn at_least_one(&self, rules: &mut Findings<'_>, numbers: &[(&str, usize)]) {
+        for (key, number) in numbers {
+            if *number == 0 {
+                rules.wrong(&self.key(key), "it must be at least 1");
+            }
+        }
+    }
+
+    /// `short` must be shorter than `long`; the shorter one is blamed.
+    fn below(&self, rules: &mut Findings<'_>, short: (&str, Span), long: (&str, Span)) {
+        if short.1 >= long.1 {
+            rules.wrong(
+                &self.key(short.0),
+                format!(
+                    "{} is not below `{}.{}`, {}",
+                    short.1, self.0, long.0, long.1
+                ),
+            );
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Logs, on standard error: text on a terminal, one JSON object a line elsewhere.
+//!
+//! A service logs at `LOGLEVEL`, INFO without it. Other commands tell what goes wrong, and more with `-v`.
+
+use std::io::{self, IsTerminal};
+
+use tracing::level_filters::LevelFilter;
+
+use crate::config::{Problem, Variable, Variables};
+
+/// How much the command line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loudness {
+    /// `-q`.
+    Quiet,
+    /// Nothing was said.
+    Usual,
+    /// `-v`.
+    Verbose,
+    /// `-vv`.
+    VeryVerbose,
+}
+
+/// The level of a service. The command line is stronger than `LOGLEVEL`.
+pub(crate) fn service_level(
+    loudness: Loudness,
+    variables: &Variables,
+) -> Result<LevelFilter, Problem> {
+    let level = match variables.get(Variable::Loglevel)? {
+        Some(value) => parse(&value.text)?,
+        None => LevelFilter::INFO,
+    };
+    Ok(match loudness {
+        Loudness::Quiet => LevelFilter::ERROR,
+        Loudness::Usual => level,
+        Loudness::Verbose | Loudness::VeryVerbose => LevelFilter::DEBUG,
+    })
+}
+
+/// The level of any other command.
+pub(crate) fn command_level(loudness: Loudness) -> LevelFilter {
+    match loudness {
+        Loudness::Quiet => LevelFilter::ERROR,
+        Loudness::Usual => LevelFilter::WARN,
+        Loudness::Verbose => LevelFilter::INFO,
+        Loudness::VeryVerbose => LevelFilter::DEBUG,
+    }
+}
+
+fn parse(word: &str) -> Result<LevelFilter, Problem> {
+    match word.to_uppercase().as_str() {
+        "DEBUG" => Ok(LevelFilter::DEBUG),
+        "INFO" => Ok(LevelFilter::INFO),
+        "WARN" => Ok(LevelFilter::WARN),
+        "ERROR" => Ok(LevelFilter::ERROR),
+        _ => {
+            Err(Problem::new(format!("LOGLEVEL is `{word}`"))
+                .hint("write DEBUG, INFO, WARN or ERROR"))
+        }
+    }
+}
+
+/// Begins to log.
+pub(crate) fn start(level: LevelFilter) {
+    let terminal = io::stderr().is_terminal();
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let logs = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_writer(io::stderr);
+    if terminal {
+        logs.with_ansi(colour).compact().init();
+    } else {
+        logs.json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level(loudness: Loudness, value: &str) -> Result<LevelFilter, String> {
+        let variables = Variables::of(&[("LOGLEVEL", value)]);
+        service_level(loudness, &variables).map_err(|problem| problem.text)
+    }
+
+    #[test]
+    fn the_command_line_is_stronger_than_the_variable() {
+        assert_eq!(level(Loudness::Usual, ""), Ok(LevelFilter::INFO));
+        assert_eq!(level(Loudness::Usual, "warn"), Ok(LevelFilter::WARN));
+        assert_eq!(level(Loudness::Verbose, "ERROR"), Ok(LevelFilter::DEBUG));
+        assert_eq!(
+            level(Loudness::Usual, "chatty"),
+            Err("LOGLEVEL is `chatty`".to_owned())
+        );
+    }
+}

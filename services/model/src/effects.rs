@@ -1,0 +1,268 @@
+//! What the scheduler does to the outside, as data: each effect is one remote call or one statement, each outcome
+//! what came of it.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cluster::Pod;
+use crate::log::LogEvidence;
+use crate::plan::Ask;
+use crate::rows::{Demand, WorkerRow};
+use crate::workers::{FailureReason, Finish};
+use crate::{JobId, NodeName, PodName, PodUid, ResourceVersion, RunnerGroupId, RunnerId, Time};
+
+/// Numbers an action within one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ActionId(pub u64);
+
+/// Stands for a JIT configuration, which is a secret and stays where the calls are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct JitHandle(pub u64);
+
+/// What an action is about. A key with an action in flight is left out of new decisions.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Key {
+    /// New rows.
+    Reserve,
+    /// The waiting reasons of jobs.
+    Waiting,
+    /// One worker: its row, its runner, its pod.
+    Worker(PodName),
+}
+
+/// An effect with its address.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Action {
+    /// Which one.
+    pub id: ActionId,
+    /// What it is about.
+    pub key: Key,
+    /// What is done.
+    pub effect: Effect,
+}
+
+/// One remote call or one statement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Insert worker rows, as far as slots and caps still allow.
+    Reserve {
+        /// The rows wanted, in order.
+        asks: Vec<Ask>,
+        /// The active rows that the plan knew.
+        known: Vec<PodName>,
+    },
+    /// Find or create the runner group of an organisation.
+    EnsureRunnerGroup {
+        /// For whom.
+        demand: Demand,
+    },
+    /// Register a just-in-time runner.
+    CreateJitConfig {
+        /// Its name.
+        worker: PodName,
+        /// For whom.
+        demand: Demand,
+        /// Its group; repository runners have none.
+        group: Option<RunnerGroupId>,
+    },
+    /// Look a runner up by its name.
+    FindRunner {
+        /// Its name.
+        worker: PodName,
+        /// Where.
+        demand: Demand,
+    },
+    /// Remove a runner's registration.
+    DeleteRunner {
+        /// Its name.
+        worker: PodName,
+        /// Where.
+        demand: Demand,
+        /// Its id.
+        runner: RunnerId,
+    },
+    /// Make the pod.
+    CreatePod {
+        /// The row, from which the pod is made.
+        worker: Box<WorkerRow>,
+        /// Its JIT configuration.
+        jit: JitHandle,
+    },
+    /// Read one pod.
+    GetPod {
+        /// Which.
+        worker: PodName,
+    },
+    /// Delete a pod, if it is still as it was seen.
+    DeletePod {
+        /// Which.
+        worker: PodName,
+        /// The object that was seen.
+        uid: PodUid,
+        /// The version that was seen; `None` where only the object matters.
+        resource_version: Option<ResourceVersion>,
+    },
+    /// Read a pod's log for the runner's marks.
+    ReadLog {
+        /// Which.
+        worker: PodName,
+    },
+    /// Read what tells why a pod failed.
+    Diagnose {
+        /// Which.
+        worker: PodName,
+    },
+    /// Write what was read to the failed row.
+    RecordDiagnostics {
+        /// Which.
+        worker: PodName,
+        /// What goes into its failure_info.
+        diagnostics: Value,
+    },
+    /// Write that the runner and the pod were made.
+    RecordPod {
+        /// Which.
+        worker: PodName,
+        /// Its runner.
+        runner: Option<RunnerId>,
+        /// When the pod was made.
+        pod_created_at: Time,
+    },
+    /// Write that the pod runs.
+    MarkRunning {
+        /// Which.
+        worker: PodName,
+        /// What its pod tells.
+        facts: PodFacts,
+    },
+    /// Close a row.
+    MarkFinished {
+        /// Which.
+        worker: PodName,
+        /// How.
+        finish: Finish,
+    },
+    /// Write that a worker is to be ended.
+    Condemn {
+        /// Which.
+        worker: PodName,
+        /// Why.
+        reason: FailureReason,
+        /// The same for people.
+        message: String,
+    },
+    /// Write that it is not to be ended after all.
+    TakeBack {
+        /// Which.
+        worker: PodName,
+    },
+    /// Write that GitHub no longer has the runner of a finished row.
+    RecordDeregistered {
+        /// Which.
+        worker: PodName,
+    },
+    /// Write why jobs wait.
+    SetWaiting {
+        /// The reasons that changed; `None` clears.
+        reasons: Vec<(JobId, Option<String>)>,
+    },
+}
+
+/// What a running pod tells for its row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PodFacts {
+    /// Its board.
+    pub node: Option<NodeName>,
+    /// When its container began.
+    pub running_at: Option<Time>,
+    /// When it was bound to its board.
+    pub scheduled_at: Option<Time>,
+    /// The digest of its image.
+    pub image_digest: Option<String>,
+}
+
+impl PodFacts {
+    /// Reads them off a pod.
+    #[must_use]
+    pub fn of(pod: &Pod) -> Self {
+        Self {
+            node: pod.node.clone(),
+            running_at: pod.container_started_at(),
+            scheduled_at: pod.scheduled_at,
+            image_digest: pod.image_digest.clone(),
+        }
+    }
+}
+
+/// Which part of the outside made trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dependency {
+    /// PostgreSQL.
+    Database,
+    /// GitHub's API.
+    GitHub,
+    /// The Kubernetes API.
+    Kubernetes,
+}
+
+/// What came of an effect.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// These rows were inserted.
+    Reserved(Vec<WorkerRow>),
+    /// The group of an organisation's runners.
+    RunnerGroup(RunnerGroupId),
+    /// The runner is registered.
+    JitConfig {
+        /// Its id.
+        runner: RunnerId,
+        /// Its configuration.
+        jit: JitHandle,
+    },
+    /// A runner of that name is registered already.
+    NameTaken,
+    /// The runner of that name, if there is one.
+    Runner(Option<RunnerId>),
+    /// GitHub does not have the runner (any more).
+    RunnerGone,
+    /// GitHub says that the runner has a job.
+    RunnerBusy,
+    /// The pod is there: made now, or read.
+    Pod(Box<Pod>),
+    /// A pod of that name was there already.
+    PodExists,
+    /// There is no such pod.
+    NoPod,
+    /// The pod is deleted, at once or after its grace.
+    PodDeleted,
+    /// The pod is no longer as it was seen.
+    PodChanged,
+    /// What the log says.
+    Log(LogEvidence),
+    /// What tells why a pod failed.
+    Diagnostics(Value),
+    /// The statement changed its row.
+    Written,
+    /// The row was not as expected; somebody else was there first.
+    NotWritten,
+    /// Another scheduler leads.
+    Deposed,
+    /// A definite no.
+    Refused {
+        /// Who said it.
+        by: Dependency,
+        /// What was said.
+        message: String,
+    },
+    /// No answer: it may have happened or not.
+    NoAnswer {
+        /// Who was asked.
+        from: Dependency,
+        /// What is known.
+        message: String,
+    },
+}

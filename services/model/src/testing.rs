@@ -1,0 +1,167 @@
+//! Small things that the unit tests of this crate are told with.
+
+use std::collections::BTreeMap;
+
+use chrono::{TimeDelta, TimeZone, Utc};
+
+use crate::cluster::{Annotated, ContainerState, Node, Phase, Pod, Readiness};
+use crate::config::{BOARD_LABEL, Cap, Caps, EntitySettings, Pool, Rules};
+use crate::rows::{Demand, JobRow, NamedBy, WorkerRow};
+use crate::span::Span;
+use crate::{EntityId, EntityKind, InstallationId, JobId, RepoId, SentLabels, Status, Time};
+
+pub(crate) const POOL: &str = "scw-em-rv1";
+
+/// So many seconds after the tests' beginning.
+pub(crate) fn at(seconds: i64) -> Time {
+    let beginning = Utc
+        .with_ymd_and_hms(2026, 11, 24, 12, 0, 0)
+        .single()
+        .expect("a time");
+    beginning + TimeDelta::seconds(seconds)
+}
+
+pub(crate) fn pool() -> Pool {
+    Pool {
+        name: POOL.into(),
+        node_selector: BTreeMap::new(),
+        ephemeral_storage: None,
+    }
+}
+
+pub(crate) fn node(name: &str) -> Node {
+    Node {
+        name: name.into(),
+        labels: BTreeMap::from([(BOARD_LABEL.to_owned(), POOL.to_owned())]),
+        ready: Readiness::Ready,
+        ready_since: Some(at(-1000)),
+        unschedulable: false,
+        taints: vec![],
+        allocatable_slots: 1,
+    }
+}
+
+pub(crate) fn pod(name: &str) -> Pod {
+    Pod {
+        name: name.into(),
+        uid: format!("uid-{name}").as_str().into(),
+        resource_version: "1".into(),
+        labels: BTreeMap::from([(BOARD_LABEL.to_owned(), POOL.to_owned())]),
+        worker: Annotated::Nothing,
+        node: None,
+        phase: Phase::Pending,
+        created_at: at(0),
+        deletion_at: None,
+        scheduled_at: None,
+        start_time: None,
+        container: ContainerState::Unreported,
+        image_digest: None,
+        reason: None,
+        message: None,
+        active_deadline_seconds: None,
+        unschedulable: None,
+    }
+}
+
+pub(crate) fn running_pod(name: &str, node: &str) -> Pod {
+    Pod {
+        node: Some(node.into()),
+        phase: Phase::Running,
+        container: ContainerState::Running { since: Some(at(1)) },
+        ..pod(name)
+    }
+}
+
+pub(crate) fn demand(entity: i64) -> Demand {
+    Demand {
+        entity: EntityId(entity),
+        entity_name: format!("org-{entity}"),
+        kind: EntityKind::Organization,
+        installation: InstallationId(entity + 1),
+        repo_full_name: None,
+        repo: None,
+        labels: SentLabels::new(vec!["ubuntu-24.04-riscv".into()]),
+        pool: POOL.into(),
+        image: "image".into(),
+    }
+}
+
+pub(crate) fn personal(entity: i64, repo: i64) -> Demand {
+    Demand {
+        kind: EntityKind::User,
+        repo_full_name: Some(format!("user-{entity}/repo-{repo}")),
+        repo: Some(RepoId(repo)),
+        ..demand(entity)
+    }
+}
+
+pub(crate) fn job(id: i64, demand: Demand) -> JobRow {
+    JobRow {
+        id: JobId(id),
+        status: Status::Pending,
+        demand,
+        pod: None,
+        queued_at: at(id),
+        waiting_reason: None,
+    }
+}
+
+pub(crate) fn worker(name: &str, demand: Demand) -> WorkerRow {
+    WorkerRow {
+        name: name.into(),
+        status: Status::Pending,
+        demand,
+        node: None,
+        created_at: at(0),
+        running_at: None,
+        completed_at: None,
+        runner: None,
+        epoch: None,
+        condemned: None,
+        deregistered: false,
+        pod_created_at: None,
+        named_by: vec![],
+    }
+}
+
+pub(crate) fn named(job: i64, status: Status) -> NamedBy {
+    NamedBy {
+        job: JobId(job),
+        status,
+        concluded: status == Status::Completed,
+    }
+}
+
+pub(crate) fn caps(entity: i64, most: u32) -> Caps {
+    Caps {
+        default_max_workers: Cap::Unlimited,
+        entities: vec![EntitySettings {
+            id: EntityId(entity),
+            name: "capped".into(),
+            max_workers: Some(Cap::Workers(most)),
+            staging: vec![],
+        }],
+    }
+}
+
+pub(crate) fn rules() -> Rules {
+    Rules {
+        provision_within: Span::seconds(45),
+        pod_expected_within: Span::seconds(60),
+        pod_recheck: Span::seconds(10),
+        image_pull_within: Span::seconds(120),
+        pod_running_within: Span::seconds(600),
+        cluster_stale_after: Span::seconds(60),
+        pod_grace: Span::seconds(6 * 3600),
+        finished_pods_per_board: 20,
+        finished_pods: 500,
+        reserve_at_once: 50,
+        effects_at_once: 64,
+        log_retry: Span::seconds(10),
+        log_gone_after: Span::seconds(1800),
+        back_off_from: Span::seconds(15),
+        back_off_to: Span::seconds(600),
+        retry_after: Span::seconds(2),
+        deregister_within: Span::seconds(24 * 3600),
+    }
+}

@@ -1,0 +1,178 @@
+//! What is known of the cluster, and since when: lists, watch events and the answers to our own calls in one view.
+//!
+//! A list replaces everything that was not seen later than the list was begun. What is missing is *absent* only when a list
+//! says so that was begun after our last call on it was answered; otherwise it is unknown.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::{Node, Pod};
+use crate::{NodeName, PodName, Time};
+
+#[derive(Debug, Clone)]
+struct Seen<T> {
+    thing: T,
+    at: Time,
+}
+
+/// What is known of one pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knowledge<'a> {
+    /// It is there.
+    Present(&'a Pod),
+    /// It is not there.
+    Absent,
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// Pods and nodes, each known as of a time.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterView {
+    pods: BTreeMap<PodName, Seen<Pod>>,
+    nodes: BTreeMap<NodeName, Seen<Node>>,
+    pods_as_of: Option<Time>,
+    nodes_as_of: Option<Time>,
+    /// When our last call on a pod was answered, or given up.
+    touched: BTreeMap<PodName, Time>,
+}
+
+impl ClusterView {
+    /// A whole list of our pods, begun at that time.
+    pub fn pods_listed(&mut self, pods: Vec<Pod>, begun: Time) {
+        if self.pods_as_of.is_some_and(|as_of| as_of > begun) {
+            return;
+        }
+        let mut old = std::mem::take(&mut self.pods);
+        for pod in pods {
+            let kept = old.remove(&pod.name).filter(|seen| seen.at > begun);
+            let seen = kept.unwrap_or(Seen {
+                thing: pod,
+                at: begun,
+            });
+            self.pods.insert(seen.thing.name.clone(), seen);
+        }
+        self.pods
+            .extend(old.into_iter().filter(|(_, seen)| seen.at > begun));
+        self.touched.retain(|_, at| *at >= begun);
+        self.pods_as_of = Some(begun);
+    }
+
+    /// A whole list of nodes, begun at that time.
+    pub fn nodes_listed(&mut self, nodes: Vec<Node>, begun: Time) {
+        if self.nodes_as_of.is_some_and(|as_of| as_of > begun) {
+            return;
+        }
+        let mut old = std::mem::take(&mut self.nodes);
+        for node in nodes {
+            let kept = old.remove(&node.name).filter(|seen| seen.at > begun);
+            let seen = kept.unwrap_or(Seen {
+                thing: node,
+                at: begun,
+            });
+            self.nodes.insert(seen.thing.name.clone(), seen);
+        }
+        self.nodes
+            .extend(old.into_iter().filter(|(_, seen)| seen.at > begun));
+        self.nodes_as_of = Some(begun);
+    }
+
+    /// A pod as a watch or an answer shows it.
+    pub fn pod_seen(&mut self, pod: Pod, at: Time) {
+        self.pods.insert(pod.name.clone(), Seen { thing: pod, at });
+    }
+
+    /// A watch or an answer says that the pod is gone.
+    pub fn pod_gone(&mut self, name: &PodName) {
+        self.pods.remove(name);
+    }
+
+    /// A node as a watch shows it.
+    pub fn node_seen(&mut self, node: Node, at: Time) {
+        self.nodes
+            .insert(node.name.clone(), Seen { thing: node, at });
+    }
+
+    /// A watch says that the node is gone.
+    pub fn node_gone(&mut self, name: &NodeName) {
+        self.nodes.remove(name);
+    }
+
+    /// Our call on this pod was answered, or given up: lists begun before say nothing about it.
+    pub fn touched(&mut self, name: &PodName, at: Time) {
+        self.touched.insert(name.clone(), at);
+    }
+
+    /// What is known of a pod.
+    #[must_use]
+    pub fn pod(&self, name: &PodName) -> Knowledge<'_> {
+        if let Some(seen) = self.pods.get(name) {
+            return Knowledge::Present(&seen.thing);
+        }
+        let known_since = self.touched.get(name);
+        match (self.pods_as_of, known_since) {
+            (Some(as_of), Some(touched)) if as_of > *touched => Knowledge::Absent,
+            (Some(_), None) => Knowledge::Absent,
+            (Some(_), Some(_)) | (None, _) => Knowledge::Unknown,
+        }
+    }
+
+    /// Every pod.
+    pub fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.values().map(|seen| &seen.thing)
+    }
+
+    /// Every node.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().map(|seen| &seen.thing)
+    }
+
+    /// The older of the two lists, if there are both.
+    #[must_use]
+    pub fn as_of(&self) -> Option<Time> {
+        Some(self.pods_as_of?.min(self.nodes_as_of?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{at, pod};
+
+    #[test]
+    fn a_list_begun_before_our_call_was_answered_says_nothing_of_it() {
+        let mut view = ClusterView::default();
+        let name = PodName::from("w1");
+        assert_eq!(view.pod(&name), Knowledge::Unknown, "nothing was read yet");
+        view.pods_listed(vec![], at(10));
+        assert_eq!(view.pod(&name), Knowledge::Absent);
+        view.touched(&name, at(20));
+        assert_eq!(view.pod(&name), Knowledge::Unknown);
+        view.pods_listed(vec![], at(15));
+        assert_eq!(
+            view.pod(&name),
+            Knowledge::Unknown,
+            "begun before the answer"
+        );
+        view.pods_listed(vec![], at(21));
+        assert_eq!(view.pod(&name), Knowledge::Absent);
+    }
+
+    #[test]
+    fn what_was_seen_after_the_list_was_begun_stays() {
+        let mut view = ClusterView::default();
+        let made = pod("w1");
+        view.pod_seen(made.clone(), at(20));
+        view.pods_listed(vec![], at(19));
+        assert_eq!(view.pod(&made.name), Knowledge::Present(&made));
+        view.pods_listed(vec![], at(21));
+        assert_eq!(view.pod(&made.name), Knowledge::Absent);
+    }
+
+    #[test]
+    fn an_older_list_never_replaces_a_newer_one() {
+        let mut view = ClusterView::default();
+        view.pods_listed(vec![pod("w1")], at(30));
+        view.pods_listed(vec![], at(20));
+        assert!(matches!(view.pod(&"w1".into()), Knowledge::Present(_)));
+    }
+}

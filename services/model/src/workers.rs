@@ -1,0 +1,342 @@
+//! How one worker goes on: one table, from what is known of its row, its pod and its log to one verdict.
+//!
+//! Two invariants stand above the rules: a worker that a job may still be running on is never touched, and what is
+//! unknown keeps.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::{ContainerState, Phase, Pod, Termination};
+use crate::config::Rules;
+use crate::log::{ExitCause, LogEvidence, LoggedJob};
+use crate::rows::WorkerRow;
+use crate::view::Knowledge;
+use crate::{NodeName, Status, Time};
+
+/// Why a worker failed: `reason` of its failure_info.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// Its runner or its pod could not be made.
+    PodAllocationFailure,
+    /// Its pod failed.
+    PodFailed,
+    /// Its pod was there and is not any more.
+    PodLost,
+    /// Its pod never began to run.
+    PodStuckPending,
+    /// Its image could not be pulled.
+    ImagePullFailed,
+    /// Its runner stopped without a job.
+    RunnerExitedWithoutJob,
+    /// GitHub removed its idle runner although a job was waiting.
+    RunnerRemovedByGithub,
+    /// GitHub refuses the runner's version.
+    RunnerVersionRefused,
+    /// GitHub refused the registration.
+    RegistrationRefused,
+    /// The Docker daemon in the pod did not come up.
+    DockerNotReady,
+}
+
+impl FailureReason {
+    /// The word in the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PodAllocationFailure => "pod_allocation_failure",
+            Self::PodFailed => "pod_failed",
+            Self::PodLost => "pod_lost",
+            Self::PodStuckPending => "pod_stuck_pending",
+            Self::ImagePullFailed => "image_pull_failed",
+            Self::RunnerExitedWithoutJob => "runner_exited_without_job",
+            Self::RunnerRemovedByGithub => "runner_removed_by_github",
+            Self::RunnerVersionRefused => "runner_version_refused",
+            Self::RegistrationRefused => "registration_refused",
+            Self::DockerNotReady => "docker_not_ready",
+        }
+    }
+}
+
+/// How a worker's row is closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finish {
+    /// Completed, or failed with a reason.
+    pub failure: Option<(FailureReason, String)>,
+    /// Its board.
+    pub node: Option<NodeName>,
+    /// When its container ended, where Kubernetes tells.
+    pub ended_at: Option<Time>,
+}
+
+impl Finish {
+    fn completed(pod: &Pod) -> Self {
+        Self {
+            failure: None,
+            node: pod.node.clone(),
+            ended_at: pod.container_finished_at(),
+        }
+    }
+
+    fn failed(pod: &Pod, reason: FailureReason, message: impl Into<String>) -> Self {
+        Self {
+            failure: Some((reason, message.into())),
+            ..Self::completed(pod)
+        }
+    }
+}
+
+/// What becomes of a worker now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Keep,
+    /// It has no pod yet: go on making one.
+    Provision,
+    /// Its pod runs.
+    MarkRunning,
+    /// Its log decides.
+    ReadLog,
+    /// Its row is closed.
+    Finish(Finish),
+    /// Its pod never started and will not: no supply any more, then its pod is deleted.
+    Condemn(FailureReason, String),
+    /// It was condemned and its pod has not started: delete the pod, as it was seen.
+    DeleteUnstarted,
+    /// It was condemned, but its pod started after all.
+    TakeBack,
+}
+
+/// What one verdict is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerFacts<'a> {
+    /// Its row.
+    pub row: &'a WorkerRow,
+    /// Its pod.
+    pub pod: Knowledge<'a>,
+    /// What its log said, if it was read after its pod ended.
+    pub log: Option<&'a LogEvidence>,
+    /// Its log could not be read for so long that it counts as gone.
+    pub log_gone: bool,
+    /// A job of its key is pending.
+    pub demand_waits: bool,
+    /// Many running workers lost their pods in one list: nobody believes it.
+    pub pods_vanished: bool,
+    /// The time of the decision.
+    pub now: Time,
+    /// The limits.
+    pub rules: &'a Rules,
+}
+
+/// Decides over a worker whose row is pending or running.
+#[must_use]
+pub fn judge(facts: WorkerFacts<'_>) -> Verdict {
+    if !facts.row.is_live() {
+        return Verdict::Keep;
+    }
+    match facts.pod {
+        Knowledge::Unknown => Verdict::Keep,
+        Knowledge::Absent => without_pod(facts),
+        Knowledge::Present(pod) => match pod.phase {
+            Phase::Pending => not_started(facts, pod),
+            Phase::Running if facts.row.condemned.is_some() => Verdict::TakeBack,
+            Phase::Running if facts.row.status == Status::Pending => Verdict::MarkRunning,
+            Phase::Running | Phase::Unknown => Verdict::Keep,
+            Phase::Failed => {
+                let message = pod.message.clone().or_else(|| pod.reason.clone());
+                let told = message.unwrap_or_else(|| ended_with(pod));
+                Verdict::Finish(Finish::failed(pod, FailureReason::PodFailed, told))
+            }
+            Phase::Succeeded => succeeded(facts, pod),
+        },
+    }
+}
+
+fn age(facts: WorkerFacts<'_>) -> chrono::TimeDelta {
+    facts.now - facts.row.created_at
+}
+
+/// Rule 1.
+fn without_pod(facts: WorkerFacts<'_>) -> Verdict {
+    let row = facts.row;
+    if row.is_bound() {
+        // Its job's conclusion decides.
+        return Verdict::Keep;
+    }
+    let had_a_pod = row.status == Status::Running || row.pod_created_at.is_some();
+    let finish = |failure| {
+        Verdict::Finish(Finish {
+            failure,
+            node: row.node.clone(),
+            ended_at: None,
+        })
+    };
+    if !row.named_by.is_empty() {
+        return finish(None);
+    }
+    if let Some(reason) = &row.condemned {
+        let message = "its pod had not started and was deleted".to_owned();
+        return finish(Some((condemned_reason(reason), message)));
+    }
+    if had_a_pod {
+        if facts.pods_vanished {
+            return Verdict::Keep;
+        }
+        let message = "its pod is gone and nobody asked for that".to_owned();
+        return finish(Some((FailureReason::PodLost, message)));
+    }
+    if age(facts) < facts.rules.provision_within.delta() {
+        return Verdict::Provision;
+    }
+    if age(facts) < facts.rules.pod_expected_within.delta() {
+        return Verdict::Keep;
+    }
+    let message = format!("no pod was made within {}", facts.rules.pod_expected_within);
+    finish(Some((FailureReason::PodAllocationFailure, message)))
+}
+
+/// Words that were written when a worker was condemned; an unknown one is an old one of ours.
+fn condemned_reason(word: &str) -> FailureReason {
+    match word {
+        "image_pull_failed" => FailureReason::ImagePullFailed,
+        _ => FailureReason::PodStuckPending,
+    }
+}
+
+/// Waiting reasons that never pass by themselves.
+const HOPELESS: [&str; 3] = [
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CreateContainerConfigError",
+];
+/// Waiting reasons that tell of a pull that failed and is tried again.
+const PULL_TROUBLE: [&str; 2] = ["ErrImagePull", "ImagePullBackOff"];
+
+/// Rule 3.
+fn not_started(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
+    if pod.deletion_at.is_some() || facts.row.is_bound() {
+        return Verdict::Keep;
+    }
+    if facts.row.condemned.is_some() {
+        return Verdict::DeleteUnstarted;
+    }
+    let (reason, message) = match &pod.container {
+        ContainerState::Waiting { reason, message } => (
+            reason.as_deref().unwrap_or_default(),
+            message.as_deref().unwrap_or_default(),
+        ),
+        ContainerState::Unreported
+        | ContainerState::Running { .. }
+        | ContainerState::Terminated(_) => ("", ""),
+    };
+    let told = if message.is_empty() { reason } else { message };
+    if HOPELESS.contains(&reason) {
+        let failure = if reason == "CreateContainerConfigError" {
+            FailureReason::PodStuckPending
+        } else {
+            FailureReason::ImagePullFailed
+        };
+        return Verdict::Condemn(failure, told.to_owned());
+    }
+    let since_scheduled = pod
+        .scheduled_at
+        .or(pod.start_time)
+        .unwrap_or(pod.created_at);
+    if PULL_TROUBLE.contains(&reason)
+        && facts.now - since_scheduled >= facts.rules.image_pull_within.delta()
+    {
+        return Verdict::Condemn(FailureReason::ImagePullFailed, told.to_owned());
+    }
+    if facts.now - pod.created_at >= facts.rules.pod_running_within.delta() {
+        let told = pod.unschedulable.clone().unwrap_or_else(|| told.to_owned());
+        return Verdict::Condemn(FailureReason::PodStuckPending, told);
+    }
+    Verdict::Keep
+}
+
+/// Rule 2, exit code 0: the image's entrypoint swallows the runner's exit code, so the log is asked.
+fn succeeded(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
+    let row = facts.row;
+    if row.is_bound() {
+        return Verdict::Keep;
+    }
+    if !row.named_by.is_empty() {
+        return Verdict::Finish(Finish::completed(pod));
+    }
+    let Some(log) = facts.log else {
+        if !facts.log_gone {
+            return Verdict::ReadLog;
+        }
+        let message = "the log is gone and no job names it";
+        return Verdict::Finish(Finish::failed(pod, FailureReason::PodFailed, message));
+    };
+    match log.job {
+        LoggedJob::Completed { .. } => Verdict::Finish(Finish::completed(pod)),
+        LoggedJob::Running { .. } => {
+            // The delivery that names it may be on its way.
+            let ended = pod.container_finished_at().unwrap_or(pod.created_at);
+            if facts.now - ended < facts.rules.pod_expected_within.delta() {
+                return Verdict::Keep;
+            }
+            let message = "the runner took a job and ended without a result; no job names it";
+            Verdict::Finish(Finish::failed(pod, FailureReason::PodFailed, message))
+        }
+        LoggedJob::None => match log.exit_cause() {
+            Some(ExitCause::RunnerRemovedByGithub) if !facts.demand_waits => {
+                Verdict::Finish(Finish::completed(pod))
+            }
+            cause => {
+                let (reason, message) = without_job(cause);
+                Verdict::Finish(Finish::failed(pod, reason, message))
+            }
+        },
+    }
+}
+
+fn without_job(cause: Option<ExitCause>) -> (FailureReason, &'static str) {
+    match cause {
+        None => (
+            FailureReason::RunnerExitedWithoutJob,
+            "the runner ended without having had a job",
+        ),
+        Some(ExitCause::RunnerRemovedByGithub) => (
+            FailureReason::RunnerRemovedByGithub,
+            "GitHub removed the idle runner while a job was waiting",
+        ),
+        Some(ExitCause::RunnerVersionRefused) => (
+            FailureReason::RunnerVersionRefused,
+            "GitHub refuses this version of the runner",
+        ),
+        Some(ExitCause::RegistrationRefused) => (
+            FailureReason::RegistrationRefused,
+            "GitHub refused the runner's registration",
+        ),
+        Some(ExitCause::DockerNotReady) => (
+            FailureReason::DockerNotReady,
+            "the container engine in the pod did not come up",
+        ),
+    }
+}
+
+fn ended_with(pod: &Pod) -> String {
+    match &pod.container {
+        ContainerState::Terminated(Termination {
+            exit_code,
+            reason,
+            message,
+            ..
+        }) => {
+            let told = message
+                .as_deref()
+                .or(reason.as_deref())
+                .unwrap_or("no reason given");
+            format!("the container ended with exit code {exit_code}: {told}")
+        }
+        ContainerState::Waiting { reason, .. } => {
+            format!(
+                "the container waited: {}",
+                reason.as_deref().unwrap_or("no reason given")
+            )
+        }
+        ContainerState::Unreported | ContainerState::Running { .. } => "the pod failed".to_owned(),
+    }
+}

@@ -1,0 +1,149 @@
+//! Webhook intake and the reads of its log.
+//!
+//! A delivery is verified on its raw body, decided by `rise_model::intake`, and written with one statement; then the
+//! scheduler is woken. Nothing here calls GitHub or Kubernetes, and a delivery that was answered 200 is in the database.
+
+mod body;
+mod secrets;
+mod server;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod wake;
+mod webhook;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use rise_model::config::{Apps, Routing};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::GhfeSection;
+use crate::store::{IntakeStore, Store, StoreError};
+use body::Budget;
+use secrets::{BearerToken, WebhookSecrets};
+use wake::WakeUp;
+
+/// What `ghfe` is told when it starts.
+#[derive(Debug, Clone)]
+pub struct GhfeConfig {
+    /// The two GitHub Apps whose deliveries are taken.
+    pub apps: Apps,
+    /// Where jobs run.
+    pub routing: Routing,
+    /// Replaces `{tag}` in image references.
+    pub image_tag: String,
+    /// Limits and times.
+    pub section: GhfeSection,
+    /// The value of `GHAPP_WEBHOOK_SECRET`: tried whole first, then each of its lines.
+    pub webhook_secret: SecretString,
+    /// The bearer token of `/trace/`.
+    pub trace_secret: SecretString,
+}
+
+/// Why `ghfe` ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The task that wakes the scheduler died.
+    #[error("the task that wakes the scheduler died")]
+    WakeUp(#[source] tokio::task::JoinError),
+}
+
+/// Serves until the token is cancelled, then finishes what is in flight and wakes the scheduler a last time.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve(
+    listener: TcpListener,
+    config: GhfeConfig,
+    store: Store,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let section = config.section;
+    let (wake, waker) = WakeUp::start(store.clone(), &section);
+    let app = Arc::new(App::new(config, store, wake.clone()));
+    let router = router(Arc::clone(&app));
+    let mut waker = tokio::spawn(waker);
+    let died = tokio::select! {
+        () = server::run(listener, router, &section, &shutdown) => None,
+        ended = &mut waker => Some(ended),
+    };
+    let ended = match died {
+        Some(ended) => ended,
+        None => {
+            // Everything that may ask for a wake-up is over.
+            wake.finish();
+            waker.await
+        }
+    };
+    app.intake.close().await;
+    ended.map_err(ServeError::WakeUp)
+}
+
+/// What every request shares.
+struct App {
+    apps: Apps,
+    routing: Routing,
+    image_tag: String,
+    section: GhfeSection,
+    secrets: WebhookSecrets,
+    bearer: BearerToken,
+    budget: Budget,
+    store: Store,
+    intake: IntakeStore,
+    wake: WakeUp,
+}
+
+impl App {
+    fn new(config: GhfeConfig, store: Store, wake: WakeUp) -> Self {
+        Self {
+            secrets: WebhookSecrets::new(&config.webhook_secret),
+            bearer: BearerToken::new(&config.trace_secret),
+            budget: Budget::new(&config.section),
+            intake: store.intake(config.section.database_timeout.std()),
+            apps: config.apps,
+            routing: config.routing,
+            image_tag: config.image_tag,
+            section: config.section,
+            store,
+            wake,
+        }
+    }
+
+    /// Bounds a read as deliveries are bounded.
+    async fn read<T>(
+        &self,
+        query: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let within = self.section.database_timeout.std();
+        tokio::time::timeout(within, query)
+            .await
+            .unwrap_or(Err(StoreError::TimedOut(within)))
+    }
+}
+
+/// `POST` on any path is the webhook, also on those that answer `GET`.
+fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/health", get(|| async { "ok" }).post(webhook::take))
+        .route("/ready", get(ready).post(webhook::take))
+        .route("/trace/{kind}/{id}", get(trace::read).post(webhook::take))
+        .fallback(webhook::take_if_post)
+        .with_state(app)
+}
+
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    match app.read(app.store.ping()).await {
+        Ok(()) => "ready".into_response(),
+        Err(error) => {
+            let text = format!("not ready: {error}");
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}

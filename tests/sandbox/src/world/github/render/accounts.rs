@@ -1,0 +1,409 @@
+//! Accounts, repositories, Apps and installations.
+
+use serde_json::{Map, Value, json};
+
+use super::{add_urls, fields, long_ago, timestamp};
+use crate::world::github::accounts::{
+    Account, App, Installation, InstallationState, Repository, RepositorySelection,
+};
+use crate::world::github::config::AccountKind;
+use crate::world::github::ids::{AccountId, InstallationId, node_id};
+use crate::world::github::{AppKind, GitHub, Token};
+
+/// The organisation that owns the Apps.
+const APP_OWNER: (i64, &str) = (152_654_596, "riseproject-dev");
+
+/// What follows a user's URL.
+const USER_URLS: [(&str, &str); 10] = [
+    ("url", ""),
+    ("followers_url", "/followers"),
+    ("following_url", "/following{/other_user}"),
+    ("gists_url", "/gists{/gist_id}"),
+    ("starred_url", "/starred{/owner}{/repo}"),
+    ("subscriptions_url", "/subscriptions"),
+    ("organizations_url", "/orgs"),
+    ("repos_url", "/repos"),
+    ("events_url", "/events{/privacy}"),
+    ("received_events_url", "/received_events"),
+];
+
+/// What follows an organisation's URL.
+const ORGANIZATION_URLS: [(&str, &str); 7] = [
+    ("url", ""),
+    ("repos_url", "/repos"),
+    ("events_url", "/events"),
+    ("hooks_url", "/hooks"),
+    ("issues_url", "/issues"),
+    ("members_url", "/members{/member}"),
+    ("public_members_url", "/public_members{/member}"),
+];
+
+/// What follows a repository's URL.
+const REPOSITORY_URLS: [(&str, &str); 38] = [
+    ("url", ""),
+    ("archive_url", "/{archive_format}{/ref}"),
+    ("assignees_url", "/assignees{/user}"),
+    ("blobs_url", "/git/blobs{/sha}"),
+    ("branches_url", "/branches{/branch}"),
+    ("collaborators_url", "/collaborators{/collaborator}"),
+    ("comments_url", "/comments{/number}"),
+    ("commits_url", "/commits{/sha}"),
+    ("compare_url", "/compare/{base}...{head}"),
+    ("contents_url", "/contents/{+path}"),
+    ("contributors_url", "/contributors"),
+    ("deployments_url", "/deployments"),
+    ("downloads_url", "/downloads"),
+    ("events_url", "/events"),
+    ("forks_url", "/forks"),
+    ("git_commits_url", "/git/commits{/sha}"),
+    ("git_refs_url", "/git/refs{/sha}"),
+    ("git_tags_url", "/git/tags{/sha}"),
+    ("hooks_url", "/hooks"),
+    ("issue_comment_url", "/issues/comments{/number}"),
+    ("issue_events_url", "/issues/events{/number}"),
+    ("issues_url", "/issues{/number}"),
+    ("keys_url", "/keys{/key_id}"),
+    ("labels_url", "/labels{/name}"),
+    ("languages_url", "/languages"),
+    ("merges_url", "/merges"),
+    ("milestones_url", "/milestones{/number}"),
+    (
+        "notifications_url",
+        "/notifications{?since,all,participating}",
+    ),
+    ("pulls_url", "/pulls{/number}"),
+    ("releases_url", "/releases{/id}"),
+    ("stargazers_url", "/stargazers"),
+    ("statuses_url", "/statuses/{sha}"),
+    ("subscribers_url", "/subscribers"),
+    ("subscription_url", "/subscription"),
+    ("tags_url", "/tags"),
+    ("teams_url", "/teams"),
+    ("trees_url", "/git/trees{/sha}"),
+    ("svn_url", ""),
+];
+
+/// Accounts.
+impl GitHub {
+    /// An account as `owner`, `account`, `sender` and so on.
+    #[must_use]
+    pub fn user_json(&self, account: &Account) -> Value {
+        self.user(account.id.0, &account.login, account.kind)
+    }
+
+    fn user(&self, id: i64, login: &str, kind: AccountKind) -> Value {
+        let mut user = fields(json!({
+            "login": login,
+            "id": id,
+            "node_id": node_id(kind.as_str(), id),
+            "avatar_url": format!("{}/u/{id}?v=4", self.urls.avatars),
+            "gravatar_id": "",
+            "html_url": format!("{}/{login}", self.urls.html),
+            "type": kind.as_str(),
+            "site_admin": false,
+        }));
+        add_urls(
+            &mut user,
+            &format!("{}/users/{login}", self.urls.api),
+            &USER_URLS,
+        );
+        user.into()
+    }
+
+    /// The account that acts on things of `owner`: the first person of the world, else the owner.
+    pub(in crate::world::github) fn sender_json(&self, owner: AccountId) -> Value {
+        let owner = self.accounts.get(&owner);
+        let somebody = || {
+            self.accounts
+                .values()
+                .find(|it| it.kind == AccountKind::User)
+        };
+        let own = owner.filter(|owner| owner.kind == AccountKind::User);
+        own.or_else(somebody)
+            .or(owner)
+            .map_or(Value::Null, |sender| self.user_json(sender))
+    }
+
+    /// `GET /users/{username}`.
+    #[must_use]
+    pub fn public_user_json(&self, account: &Account) -> Value {
+        let mut user = fields(self.user_json(account));
+        user.extend(fields(json!({
+            "user_view_type": "public",
+            "name": account.login,
+            "company": null,
+            "blog": "",
+            "location": null,
+            "email": null,
+            "hireable": null,
+            "bio": null,
+            "twitter_username": null,
+            "public_repos": self.repository_count(account),
+            "public_gists": 0,
+            "followers": 0,
+            "following": 0,
+            "created_at": long_ago(),
+            "updated_at": long_ago(),
+        })));
+        user.into()
+    }
+
+    /// An organisation as `organization` in payloads.
+    #[must_use]
+    pub fn organization_json(&self, account: &Account) -> Value {
+        let (id, login) = (account.id.0, &account.login);
+        let mut organization = fields(json!({
+            "login": login,
+            "id": id,
+            "node_id": node_id("Organization", id),
+            "avatar_url": format!("{}/u/{id}?v=4", self.urls.avatars),
+            "description": "",
+        }));
+        let base = format!("{}/orgs/{login}", self.urls.api);
+        add_urls(&mut organization, &base, &ORGANIZATION_URLS);
+        organization.into()
+    }
+
+    /// `GET /orgs/{org}`.
+    #[must_use]
+    pub fn organization_full_json(&self, account: &Account) -> Value {
+        let mut organization = fields(self.organization_json(account));
+        organization.extend(fields(json!({
+            "name": account.login,
+            "html_url": format!("{}/{}", self.urls.html, account.login),
+            "type": "Organization",
+            "has_organization_projects": true,
+            "has_repository_projects": true,
+            "public_repos": self.repository_count(account),
+            "public_gists": 0,
+            "followers": 0,
+            "following": 0,
+            "archived_at": null,
+            "created_at": long_ago(),
+            "updated_at": long_ago(),
+        })));
+        organization.into()
+    }
+
+    fn repository_count(&self, account: &Account) -> usize {
+        self.repositories
+            .values()
+            .filter(|it| it.owner == account.id && !it.private)
+            .count()
+    }
+}
+
+/// Repositories.
+impl GitHub {
+    /// A repository as `repository` in payloads and in lists.
+    #[must_use]
+    pub fn repository_json(&self, repository: &Repository) -> Value {
+        let full_name = self.full_name(repository);
+        let page = format!("{}/{full_name}", self.urls.html);
+        let mut object = self.repository_facts(repository, &full_name);
+        add_urls(
+            &mut object,
+            &format!("{}/repos/{full_name}", self.urls.api),
+            &REPOSITORY_URLS,
+        );
+        let bare = page.trim_start_matches("https://").to_owned();
+        let ssh = bare.replacen('/', ":", 1);
+        object.extend(fields(json!({
+            "html_url": page,
+            "svn_url": page,
+            "clone_url": format!("{page}.git"),
+            "git_url": format!("git://{bare}.git"),
+            "ssh_url": format!("git@{ssh}.git"),
+            "mirror_url": null,
+        })));
+        object.into()
+    }
+
+    fn repository_facts(&self, repository: &Repository, full_name: &str) -> Map<String, Value> {
+        let id = repository.id.0;
+        let owner = self.accounts.get(&repository.owner);
+        let mut object = fields(json!({
+            "id": id,
+            "node_id": node_id("Repository", id),
+            "name": repository.name,
+            "full_name": full_name,
+            "private": repository.private,
+            "visibility": if repository.private { "private" } else { "public" },
+            "owner": owner.map(|owner| self.user_json(owner)),
+            "description": null,
+            "fork": false,
+            "created_at": long_ago(),
+            "updated_at": long_ago(),
+            "pushed_at": long_ago(),
+            "homepage": null,
+            "size": 1_248,
+            "language": "C++",
+            "default_branch": "main",
+            "archived": false,
+            "disabled": false,
+            "license": null,
+            "topics": [],
+            "custom_properties": {},
+        }));
+        for counter in [
+            "stargazers_count",
+            "watchers_count",
+            "watchers",
+            "forks_count",
+            "forks",
+            "open_issues",
+            "open_issues_count",
+        ] {
+            object.insert(counter.to_owned(), 0.into());
+        }
+        for feature in [
+            "has_issues",
+            "has_projects",
+            "has_downloads",
+            "has_wiki",
+            "allow_forking",
+        ] {
+            object.insert(feature.to_owned(), true.into());
+        }
+        for feature in [
+            "has_pages",
+            "has_discussions",
+            "is_template",
+            "web_commit_signoff_required",
+        ] {
+            object.insert(feature.to_owned(), false.into());
+        }
+        object
+    }
+
+    /// `GET /repos/{owner}/{repo}`.
+    #[must_use]
+    pub fn full_repository_json(&self, repository: &Repository) -> Value {
+        let mut object = fields(self.repository_json(repository));
+        object.insert("network_count".to_owned(), 0.into());
+        object.insert("subscribers_count".to_owned(), 0.into());
+        object.into()
+    }
+
+    /// A repository as events about installations list it.
+    pub(in crate::world::github) fn repository_lite_json(&self, repository: &Repository) -> Value {
+        json!({
+            "id": repository.id.0,
+            "node_id": node_id("Repository", repository.id.0),
+            "name": repository.name,
+            "full_name": self.full_name(repository),
+            "private": repository.private,
+        })
+    }
+}
+
+/// Apps and installations.
+impl GitHub {
+    /// `GET /app`.
+    #[must_use]
+    pub fn app_json(&self, app: &App) -> Value {
+        let installed = self.installations.values();
+        let installed = installed
+            .filter(|it| it.app_id == app.id && it.exists())
+            .count();
+        json!({
+            "id": app.id,
+            "slug": app.slug(),
+            "client_id": app.client_id,
+            "node_id": node_id("App", app.id),
+            "owner": self.user(APP_OWNER.0, APP_OWNER.1, AccountKind::Organization),
+            "name": match app.kind {
+                AppKind::Organization => "RISE RISC-V Runners",
+                AppKind::Personal => "RISE RISC-V Runners (personal)",
+            },
+            "description": "RISC-V runners",
+            "external_url": format!("{}/{}", self.urls.html, APP_OWNER.1),
+            "html_url": format!("{}/apps/{}", self.urls.html, app.slug()),
+            "created_at": long_ago(),
+            "updated_at": long_ago(),
+            "permissions": permissions_json(app),
+            "events": ["workflow_job"],
+            "installations_count": installed,
+        })
+    }
+
+    /// An installation, whole.
+    #[must_use]
+    pub fn installation_json(&self, installation: &Installation) -> Value {
+        let id = installation.id.0;
+        let account = self.accounts.get(&installation.account);
+        let app = self.app(installation.app_id);
+        let (login, kind) = account.map_or(("ghost", AccountKind::User), |account| {
+            (account.login.as_str(), account.kind)
+        });
+        let settings = match kind {
+            AccountKind::Organization => format!("organizations/{login}/settings"),
+            AccountKind::User => "settings".to_owned(),
+        };
+        let (suspended_at, suspended_by) = match installation.state {
+            InstallationState::Suspended(at) => {
+                (timestamp(at).into(), self.sender_json(installation.account))
+            }
+            InstallationState::Active | InstallationState::Deleted(_) => (Value::Null, Value::Null),
+        };
+        json!({
+            "id": id,
+            "account": account.map(|account| self.user_json(account)),
+            "repository_selection": selection(installation),
+            "access_tokens_url": format!("{}/app/installations/{id}/access_tokens", self.urls.api),
+            "repositories_url": format!("{}/installation/repositories", self.urls.api),
+            "html_url": format!("{}/{settings}/installations/{id}", self.urls.html),
+            "app_id": installation.app_id,
+            "app_slug": app.map_or("", App::slug),
+            "target_id": installation.account.0,
+            "target_type": kind.as_str(),
+            "permissions": app.map(permissions_json),
+            "events": ["workflow_job"],
+            "created_at": timestamp(installation.created_at),
+            "updated_at": timestamp(installation.updated_at),
+            "single_file_name": null,
+            "has_multiple_single_files": false,
+            "single_file_paths": [],
+            "suspended_at": suspended_at,
+            "suspended_by": suspended_by,
+        })
+    }
+
+    /// An installation as events about other things name it.
+    pub(in crate::world::github) fn installation_lite_json(id: InstallationId) -> Value {
+        json!({"id": id.0, "node_id": node_id("IntegrationInstallation", id.0)})
+    }
+
+    /// The answer to a request for a token.
+    #[must_use]
+    pub fn token_json(&self, secret: &str, token: &Token) -> Value {
+        let installation = self.installations.get(&token.installation);
+        let app = installation.and_then(|installation| self.app(installation.app_id));
+        json!({
+            "token": secret,
+            "expires_at": timestamp(token.expires_at),
+            "permissions": app.map(permissions_json),
+            "repository_selection": installation.map(selection),
+        })
+    }
+
+    /// `GET /installation/repositories`, the repositories of it.
+    #[must_use]
+    pub fn selection_of(&self, installation: &Installation) -> &'static str {
+        selection(installation)
+    }
+}
+
+fn selection(installation: &Installation) -> &'static str {
+    match installation.selection {
+        RepositorySelection::All => "all",
+        RepositorySelection::Selected(_) => "selected",
+    }
+}
+
+fn permissions_json(app: &App) -> Value {
+    let permissions = app.permissions.iter();
+    permissions
+        .map(|(name, access)| ((*name).to_owned(), Value::from(*access)))
+        .collect()
+}
