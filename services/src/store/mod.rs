@@ -4,6 +4,9 @@
 //! so no query names it. Times that are compared with rows are the database's own.
 
 pub mod migrate;
+pub(crate) mod pages;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fmt;
 use std::str::FromStr;
