@@ -11,4 +11,5 @@
 //! `scheduler` do not know each other: they meet in the database.
 
 pub mod config;
+pub mod scheduler;
 pub mod store;
