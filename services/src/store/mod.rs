@@ -17,6 +17,9 @@ pub use lease::{Lease, LeaseAnswer};
 pub use snapshot::Rows;
 pub use trace::TraceEvent;
 pub use workers::{Reserved, Write};
+pub(crate) mod pages;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fmt;
 use std::str::FromStr;
