@@ -6,9 +6,13 @@
 mod events;
 mod intake;
 mod lease;
+mod listen;
 pub mod migrate;
 pub mod operator;
+pub(crate) mod pages;
 mod snapshot;
+#[cfg(test)]
+pub(crate) mod testing;
 mod trace;
 mod workers;
 
@@ -17,9 +21,6 @@ pub use lease::{Lease, LeaseAnswer};
 pub use snapshot::Rows;
 pub use trace::TraceEvent;
 pub use workers::{Reserved, Write};
-pub(crate) mod pages;
-#[cfg(test)]
-pub(crate) mod testing;
 
 use std::fmt;
 use std::str::FromStr;
