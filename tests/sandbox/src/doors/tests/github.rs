@@ -4,13 +4,13 @@ use chrono::TimeDelta;
 use http::StatusCode;
 use serde_json::json;
 
-use super::support::{Answer, Client, RISCV, Receiver, installation, open, soon};
+use super::support::{Answer, Client, RISCV, Receiver, config, installation, open, soon};
 use crate::doors::Doors;
 use crate::doors::faults::Fault;
 use crate::doors::trouble::{ApiTrouble, WebhookTrouble};
 use crate::doors::webhooks::signature;
 use crate::world::World;
-use crate::world::github::{AppKind, GitHubConfig, JobId, Poll, RunnerId};
+use crate::world::github::{AppKind, DeliveryStatus, GitHubConfig, JobId, Poll, RunnerId};
 
 fn queue(doors: &Doors, repository: &str) -> JobId {
     doors.world().with(|world| {
@@ -255,6 +255,34 @@ async fn a_receiver_that_is_away_is_a_failure_to_connect() {
     let app = Client::app(&doors, AppKind::Organization);
     let failure = &app.get("/app/hook/deliveries").await.body[0];
     assert_eq!(failure["status"], "failed to connect to host");
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_answer_times_out_and_does_not_hold_up_others() {
+    let mut config = config(GitHubConfig::quiet());
+    config.webhooks.timeout = std::time::Duration::from_millis(200);
+    config.webhooks.parallel = 2;
+    let mut doors = Doors::start(config).await.unwrap();
+    let silent = axum::Router::new().fallback(std::future::pending::<()>);
+    let url = doors.serve("silent", silent).await.unwrap();
+    doors.webhooks().set_target(Some(&url));
+    for _ in 0..5 {
+        queue(&doors, "ggml-org/llama.cpp");
+    }
+    let all = |world: &World| world.github.deliveries(2_167_633).count() == 5;
+    soon(doors.world().until(all)).await;
+    doors.world().read(|world| {
+        for delivery in world.github.deliveries(2_167_633) {
+            assert_eq!(delivery.answer.unwrap().status, DeliveryStatus::TimedOut);
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_task_that_ends_by_itself_is_noticed() {
+    let mut doors = open(GitHubConfig::quiet()).await;
+    doors.own("short", async {});
+    assert!(soon(doors.task_ended()).await.to_string().contains("short"));
 }
 
 #[tokio::test]

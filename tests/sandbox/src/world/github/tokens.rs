@@ -1,7 +1,5 @@
 //! Installation tokens: who gets one, and how long it works.
 
-use chrono::{DurationRound, TimeDelta};
-
 use super::GitHub;
 use super::accounts::InstallationState;
 use super::ids::InstallationId;
@@ -59,11 +57,7 @@ impl GitHub {
         }
         self.tokens.retain(|_, token| token.expires_at > now);
         let secret = format!("ghs_{}", self.chance.text(36));
-        // GitHub tells whole seconds, and means them.
         let expires_at = now + self.rules.token_life;
-        let expires_at = expires_at
-            .duration_trunc(TimeDelta::seconds(1))
-            .unwrap_or(expires_at);
         let token = Token {
             installation,
             expires_at,
