@@ -115,6 +115,26 @@ impl Output {
         writeln!(self.stream)?;
         Ok(())
     }
+
+    /// One JSON value on one line, the last of an output.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        serde_json::to_writer(&mut self.stream, value)?;
+        writeln!(self.stream)?;
+        Ok(())
+    }
+}
+
+/// A line of a story on standard output. That its reader is gone does not stop what is told of.
+#[cfg(feature = "sandbox")]
+pub(crate) fn told(line: &str) {
+    let _ = writeln!(AutoStream::auto(io::stdout()), "{}", clean(line));
+}
+
+/// The same on standard error, where standard output belongs to something else.
+#[cfg(feature = "sandbox")]
+pub(crate) fn aside(line: &str) {
+    let _ = writeln!(AutoStream::auto(io::stderr()), "{}", clean(line));
 }
 
 /// Says on standard error why a command failed, and what to do. That the reader of standard error is gone is nobody's
