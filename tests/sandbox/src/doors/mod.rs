@@ -2,10 +2,14 @@
 //!
 //! [`Doors::start`] opens them all; every task that runs is owned by [`Doors`] and ends with it.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod faults;
 pub mod github;
 pub mod kubernetes;
 mod shared;
+#[cfg(test)]
+mod tests;
 pub mod webhooks;
 
 use std::io;

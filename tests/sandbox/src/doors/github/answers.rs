@@ -146,12 +146,11 @@ fn app(github: &GitHub, ask: &Ask<'_>) -> Result<Reply, Reply> {
 
 fn hook_config(ask: &Ask<'_>) -> Result<Reply, Reply> {
     ask.app()?;
-    Ok(Reply::ok(json!({
-        "content_type": "json",
-        "insecure_ssl": "0",
-        "secret": "********",
-        "url": ask.hook_url.as_deref().unwrap_or_default(),
-    })))
+    let mut config = json!({"content_type": "json", "insecure_ssl": "0", "secret": "********"});
+    if let Some(url) = &ask.hook_url {
+        config["url"] = url.as_str().into();
+    }
+    Ok(Reply::ok(config))
 }
 
 fn token(github: &mut GitHub, ask: &Ask<'_>, id: InstallationId) -> Result<Reply, Reply> {
