@@ -59,6 +59,8 @@ pub enum Behaviour {
     HangsAfterJob,
     /// Its container fails before the runner connects.
     FailsBeforeJob,
+    /// Docker does not come up; its container ends well without a job.
+    DockerNotReady,
     /// Its runner never says a word to GitHub.
     NeverRegisters,
 }
@@ -226,13 +228,6 @@ impl Pod {
 
     pub(super) fn request(&self, resource: &str) -> Milli {
         self.requests.get(resource).copied().unwrap_or_default()
-    }
-
-    pub(super) fn runner(&self) -> Option<RunnerId> {
-        match self.process {
-            Process::Idle { runner } | Process::Busy(Work { runner, .. }) => Some(runner),
-            Process::None | Process::Other => None,
-        }
     }
 
     pub(super) fn job(&self) -> Option<i64> {

@@ -92,7 +92,7 @@ impl Cluster {
     pub fn set_allocatable(&mut self, name: &str, slots: u32, now: Time) -> Result<(), ApiError> {
         self.board_mut(name)?;
         self.edit_node(name, now, |node| {
-            node["status"]["allocatable"][super::SLOT] = json!(slots.to_string())
+            node["status"]["allocatable"][super::SLOT] = json!(slots.to_string());
         });
         Ok(())
     }
@@ -167,6 +167,11 @@ impl Cluster {
     /// The runner's pod that starts next, wherever, behaves so. Several queue up.
     pub fn next_pod_behaves(&mut self, behaviour: Behaviour) {
         self.next_behaviours.push_back(behaviour);
+    }
+
+    /// Runners that connect from now on say in their log that their version will end on `day`, and go on working.
+    pub fn set_version_warning(&mut self, day: Option<&str>) {
+        self.version_ends = day.map(str::to_owned);
     }
 
     /// Whether pulls of `image` fail everywhere. Boards that have it keep it.
