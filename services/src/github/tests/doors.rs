@@ -127,7 +127,7 @@ async fn a_personal_accounts_job_on_its_repositorys_runner() {
             .list_run_jobs(access, USER_REPO, running.run_id, attempts)
             .await
             .unwrap();
-        assert_eq!(jobs, [running.clone()]);
+        assert_eq!(jobs, std::slice::from_ref(&running));
     }
     let run = it
         .github
@@ -226,7 +226,7 @@ async fn two_creators_of_a_group_end_with_one() {
         made
     };
     let ours = it.github.ensure_runner_group(access, ORG, GROUP);
-    let (ours, other) = soon(async { tokio::join!(ours, other) }).await;
+    let (ours, other) = soon(Box::pin(async { tokio::join!(ours, other) })).await;
     assert_eq!(ours.unwrap().id.0, other.id.0);
 }
 
