@@ -17,10 +17,12 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub use shared::SharedWorld;
 
 use self::github::{AppKeys, GitHubDoor, GitHubDoorConfig, NoKey};
+use self::kubernetes::KubernetesDoor;
 use self::webhooks::{Webhooks, WebhooksConfig};
 use crate::world::WorldConfig;
 
@@ -45,6 +48,8 @@ pub struct DoorsConfig {
     pub webhooks: WebhooksConfig,
     /// The Apps' keys; new ones are made if there are none.
     pub keys: Option<AppKeys>,
+    /// The bearer token of the cluster's API server; a new one is made if there is none.
+    pub kubernetes_token: Option<String>,
 }
 
 impl DoorsConfig {
@@ -57,6 +62,7 @@ impl DoorsConfig {
             github,
             webhooks,
             keys: None,
+            kubernetes_token: None,
         }
     }
 }
@@ -67,6 +73,7 @@ pub struct Doors {
     world: SharedWorld,
     github: GitHubDoor,
     github_url: String,
+    kubernetes: KubernetesDoor,
     webhooks: Webhooks,
     tasks: JoinSet<&'static str>,
     shutdown: CancellationToken,
@@ -122,12 +129,15 @@ impl Doors {
             world: world.clone(),
             github: github.clone(),
             github_url: String::new(),
+            kubernetes: KubernetesDoor::new(world.clone(), config.kubernetes_token),
             webhooks,
             tasks: JoinSet::new(),
             shutdown: CancellationToken::new(),
         };
         doors.own("world driver", world.clone().drive(doors.closing()));
         doors.github_url = doors.serve("github", github.router()).await?;
+        let kubernetes = doors.kubernetes.router();
+        doors.kubernetes.url = doors.serve("kubernetes", kubernetes).await?;
         world.with(|world| world.github.set_api_url(&doors.github_url));
         let sending = webhooks::send_all(config.webhooks, client, target, world, doors.closing());
         doors.own("webhook sender", sending);
@@ -152,6 +162,12 @@ impl Doors {
     #[must_use]
     pub fn github_url(&self) -> &str {
         &self.github_url
+    }
+
+    /// The cluster's API server: where it is, its kubeconfig, faults.
+    #[must_use]
+    pub fn kubernetes(&self) -> &KubernetesDoor {
+        &self.kubernetes
     }
 
     /// The sender of webhooks: where they go.
@@ -227,10 +243,15 @@ impl Doors {
     }
 }
 
-/// Ends a request that something still holds when the doors close.
+/// Ends a request that something still holds when the doors close, and an answer that would go on (a watch).
 async fn end_with(closing: CancellationToken, request: Request, next: Next) -> Response {
-    tokio::select! {
+    let answer = tokio::select! {
         answer = next.run(request) => answer,
         () = closing.cancelled() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    };
+    if answer.body().size_hint().exact().is_some() {
+        return answer;
     }
+    let until = closing.cancelled_owned();
+    answer.map(|body| Body::from_stream(body.into_data_stream().take_until(until)))
 }

@@ -37,6 +37,54 @@ struct Door {
     token: String,
 }
 
+/// The API server as the doors serve it.
+#[derive(Debug)]
+pub struct KubernetesDoor {
+    world: SharedWorld,
+    faults: Faults,
+    token: String,
+    pub(super) url: String,
+}
+
+impl KubernetesDoor {
+    pub(super) fn new(world: SharedWorld, token: Option<String>) -> Self {
+        Self {
+            world,
+            faults: Faults::default(),
+            token: token.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
+            url: String::new(),
+        }
+    }
+
+    /// Where it is, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The bearer token that callers need.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// A kubeconfig for it.
+    #[must_use]
+    pub fn kubeconfig(&self) -> String {
+        kubeconfig(&self.url, &self.token)
+    }
+
+    /// Trouble on demand.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    pub(super) fn router(&self) -> Router {
+        router(self.world.clone(), self.faults.clone(), self.token.clone())
+    }
+}
+
 /// The API server of the cluster in `world`; callers need `token` as a bearer token.
 pub fn router(world: SharedWorld, faults: Faults, token: String) -> Router {
     let door = Door {

@@ -144,7 +144,7 @@ impl Watch {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
         let object = json!({"kind": self.kind.name(), "apiVersion": "v1", "metadata": metadata});
-        self.line("BOOKMARK", object);
+        self.line("BOOKMARK", &object);
     }
 
     fn catch_up(&mut self) {
@@ -167,7 +167,7 @@ impl Watch {
                     self.version = self.version.max(world.cluster.version());
                 }
                 Err(expired) => {
-                    self.line("ERROR", ApiError::from(expired).status());
+                    self.line("ERROR", &ApiError::from(expired).status());
                     self.over = true;
                 }
             }
@@ -195,10 +195,10 @@ impl Watch {
 
     fn tell(&mut self, what: &str, object: &Value, world: &World) {
         let object = self.form.object(self.kind, object, world.now());
-        self.line(what, object);
+        self.line(what, &object);
     }
 
-    fn line(&mut self, what: &str, object: Value) {
+    fn line(&mut self, what: &str, object: &Value) {
         let mut line = json!({"type": what, "object": object}).to_string();
         line.push('\n');
         self.lines.push_back(Bytes::from(line));

@@ -228,13 +228,6 @@ impl Pod {
         self.requests.get(resource).copied().unwrap_or_default()
     }
 
-    pub(super) fn runner(&self) -> Option<RunnerId> {
-        match self.process {
-            Process::Idle { runner } | Process::Busy(Work { runner, .. }) => Some(runner),
-            Process::None | Process::Other => None,
-        }
-    }
-
     pub(super) fn job(&self) -> Option<i64> {
         match self.process {
             Process::Busy(Work { job_id, .. }) => Some(job_id.0),

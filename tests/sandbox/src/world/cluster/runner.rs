@@ -67,7 +67,7 @@ impl Cluster {
         let after = self.takes(id, self.config.timings.connect);
         match behaviour {
             Behaviour::Normal | Behaviour::HangsAfterJob => {
-                self.next_step(id, Step::Connect, after, now)
+                self.next_step(id, Step::Connect, after, now);
             }
             Behaviour::FailsBeforeJob => {
                 self.say(id, "failed to start daemon: error initializing graphdriver: no space left on device", now);

@@ -65,7 +65,7 @@ impl Scene {
             .unwrap()
     }
 
-    fn set_deadline(&mut self, name: &str, seconds: Value) -> Result<Arc<Value>, ApiError> {
+    fn set_deadline(&mut self, name: &str, seconds: &Value) -> Result<Arc<Value>, ApiError> {
         let patch = json!({"spec": {"activeDeadlineSeconds": seconds}});
         let now = self.now();
         self.world.cluster.patch(

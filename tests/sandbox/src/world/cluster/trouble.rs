@@ -92,7 +92,7 @@ impl Cluster {
     pub fn set_allocatable(&mut self, name: &str, slots: u32, now: Time) -> Result<(), ApiError> {
         self.board_mut(name)?;
         self.edit_node(name, now, |node| {
-            node["status"]["allocatable"][super::SLOT] = json!(slots.to_string())
+            node["status"]["allocatable"][super::SLOT] = json!(slots.to_string());
         });
         Ok(())
     }

@@ -64,7 +64,7 @@ fn a_dead_board_keeps_its_pods_running_on_paper() {
     scene.pass(3600.0);
     assert!(!scene.world.cluster.pod("a").unwrap().deleting);
     scene.delete("a", &DeleteOptions::default());
-    scene.set_deadline("a", json!(1)).unwrap();
+    scene.set_deadline("a", &json!(1)).unwrap();
     scene.pass(600.0);
     assert_eq!(scene.phase("a"), Some(Phase::Running));
     scene.delete("a", &DeleteOptions::with_grace(0));
@@ -220,7 +220,7 @@ fn a_kill_that_does_not_take_leaves_the_pod_running() {
         .cluster
         .set_kill_stuck("riscv-runner-1", true, now)
         .unwrap();
-    scene.set_deadline("a", json!(1)).unwrap();
+    scene.set_deadline("a", &json!(1)).unwrap();
     scene.pass(60.0);
     assert_eq!(scene.phase("a"), Some(Phase::Running));
     scene.delete("a", &DeleteOptions::default());

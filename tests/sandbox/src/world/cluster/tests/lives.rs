@@ -78,7 +78,7 @@ fn one_pod_more_than_slots_waits_until_one_is_free() {
     ));
     assert_eq!(scene.happenings("c"), ["FailedScheduling"]);
     // A pod that has ended frees its slot at once, while its object stays.
-    scene.set_deadline("a", json!(1)).unwrap();
+    scene.set_deadline("a", &json!(1)).unwrap();
     scene.pass(4.0);
     assert_eq!(scene.phase("a"), Some(Phase::Failed));
     assert_eq!(scene.phase("c"), Some(Phase::Running));
@@ -97,10 +97,10 @@ fn a_deadline_counts_from_the_kubelets_first_sight_and_may_only_be_lowered() {
     scene.create(runner_pod("a", "scw-em-rv1"));
     scene.pass(10.0);
     for wrong in [json!(525_601), Value::Null, json!(0), json!("x")] {
-        let error = scene.set_deadline("a", wrong.clone()).unwrap_err();
+        let error = scene.set_deadline("a", &wrong).unwrap_err();
         assert_eq!(error.reason, Reason::Invalid, "{wrong}");
     }
-    scene.set_deadline("a", json!(20)).unwrap();
+    scene.set_deadline("a", &json!(20)).unwrap();
     scene.pass(9.0);
     assert_eq!(scene.phase("a"), Some(Phase::Running));
     scene.pass(3.0);
@@ -119,7 +119,7 @@ fn a_deadline_does_nothing_for_a_pod_on_no_node() {
     let mut scene = Scene::new(&[("scw-em-rv1", 1)]);
     scene.create(runner_pod("a", "cloudv10x-pioneer"));
     scene.pass(1.0);
-    scene.set_deadline("a", json!(1)).unwrap();
+    scene.set_deadline("a", &json!(1)).unwrap();
     scene.pass(60.0);
     assert_eq!(scene.phase("a"), Some(Phase::Pending));
 }
@@ -160,7 +160,7 @@ fn a_running_pod_terminates_before_it_is_gone_and_its_name_stays_taken() {
         "object is being deleted: pods \"a\" already exists"
     );
     // Its deadline can still be lowered.
-    scene.set_deadline("a", json!(100)).unwrap();
+    scene.set_deadline("a", &json!(100)).unwrap();
     scene.pass(2.0);
     assert_eq!(scene.phase("a"), None);
     scene.create(runner_pod("a", "scw-em-rv1"));

@@ -110,7 +110,7 @@ fn a_job_that_is_killed_is_counted_and_fails_ten_minutes_later() {
         let job = scene.busy("a", 3600);
         let now = scene.now();
         match cause {
-            KillCause::Deadline => drop(scene.set_deadline("a", json!(1)).unwrap()),
+            KillCause::Deadline => drop(scene.set_deadline("a", &json!(1)).unwrap()),
             KillCause::Deleted => drop(scene.delete("a", &DeleteOptions::with_grace(0))),
             KillCause::Evicted => scene
                 .world
