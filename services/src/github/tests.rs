@@ -1,3 +1,7 @@
-//! Calls against small stand-ins of GitHub: what goes out, and what each answer becomes.
+//! Calls against the pretend GitHub, and against small stand-ins for answers that it does not give.
 
+mod doors;
 pub(super) mod keys;
+mod lists;
+mod support;
+mod tokens;

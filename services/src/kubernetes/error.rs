@@ -150,13 +150,15 @@ impl KubernetesError {
         &self.kind
     }
 
-    /// Whether the API server, or the way to it, is in trouble, and not this one request.
+    /// Whether the API server, or the way to it, is in trouble, and not this one request. A log comes from a board: that
+    /// it does not come says nothing of the API server.
     #[must_use]
     pub fn is_dependency_trouble(&self) -> bool {
         match self.kind {
+            KubernetesErrorKind::Server { .. } | KubernetesErrorKind::TimedOut => {
+                self.operation != Operation::PodLog
+            }
             KubernetesErrorKind::TooManyRequests
-            | KubernetesErrorKind::Server { .. }
-            | KubernetesErrorKind::TimedOut
             | KubernetesErrorKind::Unauthorized
             | KubernetesErrorKind::Transport(_) => true,
             KubernetesErrorKind::NotFound
@@ -316,5 +318,12 @@ mod tests {
         );
         assert!(!error(KubernetesErrorKind::TooManyRequests).answer_unknown());
         assert!(!error(KubernetesErrorKind::Conflict).answer_unknown());
+        assert!(error(KubernetesErrorKind::TimedOut).is_dependency_trouble());
+        let log = KubernetesError::new(
+            Operation::PodLog,
+            "x".to_owned(),
+            KubernetesErrorKind::TimedOut,
+        );
+        assert!(!log.is_dependency_trouble(), "its board may be away");
     }
 }
