@@ -195,7 +195,8 @@ struct Told {
 }
 
 /// `prev` locks the row and is looked at before `j` writes: two deliveries of one job wait for each other, and each
-/// knows what it found. `queued` changes nothing that is there.
+/// knows what it found. `e` takes its number after `j`, so that the log has a job's deliveries in the order in which
+/// they took effect. `queued` changes nothing that is there.
 async fn tell(
     connection: &mut PgConnection,
     row: &EventRow,
@@ -250,6 +251,7 @@ async fn tell(
                    WHEN (SELECT status FROM prev) = 'failed' THEN $28
                    ELSE $29 END,
               $7, $30, $5::text::entity_type_enum, $3, $4, $31, $32::uuid, $1
+          FROM (SELECT count(*) FROM j) AS settled
           ON CONFLICT (delivery_id) WHERE delivery_id IS NOT NULL DO NOTHING
           RETURNING id
         )

@@ -6,6 +6,8 @@
 mod events;
 mod intake;
 pub mod migrate;
+#[cfg(test)]
+pub(crate) mod testing;
 mod trace;
 
 pub use intake::{IntakeStore, Written};
