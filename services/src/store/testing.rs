@@ -98,6 +98,15 @@ impl TestDatabase {
         execute(&self.admin, &text).await.unwrap();
     }
 
+    /// Makes new sessions read-only, as those of a standby are, or not any more.
+    pub(crate) async fn set_read_only(&self, read_only: bool) {
+        let text = format!(
+            "ALTER DATABASE {} SET default_transaction_read_only = {read_only}",
+            self.name
+        );
+        execute(&self.admin, &text).await.unwrap();
+    }
+
     /// Listens to a channel.
     pub(crate) async fn listen(&self, channel: &str) -> Listening {
         let mut listener = PgListener::connect(&self.url).await.unwrap();
