@@ -14,6 +14,8 @@ pub(crate) mod pages;
 mod snapshot;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+pub(crate) mod testing_pages;
 mod trace;
 mod workers;
 
