@@ -11,6 +11,6 @@
 //! `scheduler` do not know each other: they meet in the database.
 
 pub mod config;
-pub mod github;
 pub mod ghfe;
+pub mod github;
 pub mod store;
