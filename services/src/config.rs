@@ -62,6 +62,10 @@ pub struct GitHubSection {
 pub struct KubernetesSection {
     /// One call, at most.
     pub call_timeout: Span,
+    /// A pod's whole log is read in this time, or counts as unread.
+    pub log_timeout: Span,
+    /// What tells why a pod failed is collected in this time.
+    pub diagnostics_timeout: Span,
 }
 
 /// `[database]`: the pool of connections.

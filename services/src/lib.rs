@@ -13,4 +13,6 @@
 pub mod config;
 pub mod ghfe;
 pub mod github;
+pub mod kubernetes;
+pub mod scheduler;
 pub mod store;

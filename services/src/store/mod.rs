@@ -6,9 +6,13 @@
 mod events;
 mod intake;
 mod lease;
+mod listen;
 pub mod migrate;
 pub mod operator;
+pub(crate) mod pages;
 mod snapshot;
+#[cfg(test)]
+pub(crate) mod testing;
 mod trace;
 mod workers;
 

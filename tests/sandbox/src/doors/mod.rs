@@ -6,6 +6,7 @@
 pub mod conformance;
 pub mod faults;
 pub mod github;
+pub mod kubernetes;
 mod shared;
 #[cfg(test)]
 mod tests;

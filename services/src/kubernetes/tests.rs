@@ -1,0 +1,1 @@
+//! The pod's shape and what Kubernetes' objects become.

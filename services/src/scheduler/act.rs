@@ -1,0 +1,416 @@
+//! Performs effects: one remote call or one statement each, and what came of it as data. JIT configurations stay in
+//! here behind a handle.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use rand::Rng;
+use rise_model::cluster::{PodSpecInput, WorkerNote};
+use rise_model::effects::{Dependency, Effect, JitHandle, Outcome};
+use rise_model::rows::{Demand, WorkerRow};
+use rise_model::{PodName, RunnerGroupId};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::github::{Access, GitHub, GitHubError, GitHubErrorKind, RunnerDeletion};
+use crate::kubernetes::{Grace, Kubernetes, KubernetesError, PodCreation, PodDeletion, PodSeen};
+use crate::store::{Lease, Reserved, Store, StoreError, Write};
+
+use super::SchedulerConfig;
+use super::clock::Clock;
+
+/// GitHub's default group, and the only one that a repository has.
+const DEFAULT_GROUP: RunnerGroupId = RunnerGroupId(1);
+/// What a runner's name ends with.
+const NAME_LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+const NAME_LENGTH: usize = 9;
+
+/// Everything outside that the scheduler touches.
+#[derive(Debug)]
+pub(super) struct Doors {
+    pub(super) config: SchedulerConfig,
+    pub(super) store: Store,
+    pub(super) github: GitHub,
+    pub(super) kubernetes: Kubernetes,
+    pub(super) clock: Clock,
+    jits: Jits,
+}
+
+impl Doors {
+    pub(super) fn new(
+        config: SchedulerConfig,
+        store: Store,
+        github: GitHub,
+        kubernetes: Kubernetes,
+    ) -> Self {
+        Self {
+            config,
+            store,
+            github,
+            kubernetes,
+            clock: Clock::default(),
+            jits: Jits::default(),
+        }
+    }
+}
+
+/// The JIT configurations between their making and the pod's. A newer one of a worker replaces the older.
+#[derive(Debug, Default)]
+struct Jits(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    made: u64,
+    secrets: BTreeMap<JitHandle, (PodName, SecretString)>,
+}
+
+impl Jits {
+    fn keep(&self, worker: &PodName, jit: SecretString) -> JitHandle {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.made += 1;
+        let handle = JitHandle(held.made);
+        held.secrets.retain(|_, (of, _)| of != worker);
+        held.secrets.insert(handle, (worker.clone(), jit));
+        handle
+    }
+
+    fn get(&self, handle: JitHandle) -> Option<SecretString> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.secrets.get(&handle).map(|(_, jit)| jit.clone())
+    }
+
+    fn forget(&self, worker: &PodName) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.secrets.retain(|_, (of, _)| of != worker);
+    }
+}
+
+/// Performs one effect. Every await in here may be the last: each effect is one call, and the rows tell the rest.
+pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outcome {
+    let (store, github, kubernetes) = (&doors.store, &doors.github, &doors.kubernetes);
+    match effect {
+        Effect::Reserve { asks, known } => {
+            let prefix = &doors.config.environment.runner_prefix;
+            let names: Vec<PodName> = asks.iter().map(|_| fresh_name(prefix)).collect();
+            match store.reserve(lease, &asks, &known, &names).await {
+                Ok(Reserved::Rows(rows)) => {
+                    for row in &rows {
+                        told_reserved(row);
+                    }
+                    Outcome::Reserved(rows)
+                }
+                Ok(Reserved::Deposed) => Outcome::Deposed,
+                Err(error) => database(&error),
+            }
+        }
+        Effect::EnsureRunnerGroup { demand } => {
+            let group = &doors.config.environment.runner_group;
+            match github
+                .ensure_runner_group(access(&demand), &demand.entity_name, group)
+                .await
+            {
+                Ok(group) => Outcome::RunnerGroup(group.id),
+                Err(error) => github_trouble(&error),
+            }
+        }
+        Effect::CreateJitConfig {
+            worker,
+            demand,
+            group,
+        } => create_jit_config(doors, &worker, &demand, group).await,
+        Effect::FindRunner { worker, demand } => {
+            match github
+                .find_runner(access(&demand), &demand.scope_name(), &worker)
+                .await
+            {
+                Ok(runner) => Outcome::Runner(runner.map(|runner| runner.id)),
+                Err(error) => gone_or_trouble(&error),
+            }
+        }
+        Effect::DeleteRunner { demand, runner, .. } => {
+            match github
+                .delete_runner(access(&demand), &demand.scope_name(), runner)
+                .await
+            {
+                Ok(RunnerDeletion::Deleted | RunnerDeletion::Absent) => Outcome::RunnerGone,
+                Ok(RunnerDeletion::Busy) => Outcome::RunnerBusy,
+                Err(error) => gone_or_trouble(&error),
+            }
+        }
+        Effect::CreatePod { worker, jit } => create_pod(doors, &worker, jit).await,
+        Effect::GetPod { worker } => match kubernetes.get_pod(&worker).await {
+            Ok(Some(pod)) => Outcome::Pod(Box::new(pod)),
+            Ok(None) => Outcome::NoPod,
+            Err(error) => kubernetes_trouble(&error),
+        },
+        Effect::DeletePod {
+            worker,
+            uid,
+            resource_version,
+        } => {
+            match kubernetes
+                .delete_pod(
+                    &worker,
+                    &PodSeen {
+                        uid: Some(uid),
+                        resource_version,
+                    },
+                    Grace::Own,
+                )
+                .await
+            {
+                Ok(PodDeletion::Deleted) => Outcome::PodDeleted,
+                Ok(PodDeletion::Absent) => Outcome::NoPod,
+                Ok(PodDeletion::Changed) => Outcome::PodChanged,
+                Err(error) => kubernetes_trouble(&error),
+            }
+        }
+        Effect::ReadLog { worker } => match kubernetes.read_log_marks(&worker).await {
+            Ok(log) => Outcome::Log(log),
+            Err(error) => kubernetes_trouble(&error),
+        },
+        Effect::Diagnose { worker } => {
+            Outcome::Diagnostics(json!(kubernetes.diagnostics(&worker).await))
+        }
+        write => perform_write(doors, lease, write).await,
+    }
+}
+
+/// Effects that are one statement.
+async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
+    let store = &doors.store;
+    let written = match &write {
+        Effect::RecordPod {
+            worker,
+            runner,
+            pod_created_at,
+        } => {
+            doors.jits.forget(worker);
+            store
+                .record_pod(lease, worker, *runner, *pod_created_at)
+                .await
+        }
+        Effect::MarkRunning { worker, facts } => {
+            store.mark_worker_running(lease, worker, facts).await
+        }
+        Effect::MarkFinished { worker, finish } => {
+            doors.jits.forget(worker);
+            store.mark_worker_finished(lease, worker, finish).await
+        }
+        Effect::Condemn {
+            worker,
+            reason,
+            message,
+        } => store.condemn_worker(lease, worker, *reason, message).await,
+        Effect::TakeBack { worker } => store.take_back_worker(lease, worker).await,
+        Effect::RecordDiagnostics {
+            worker,
+            diagnostics,
+        } => store.record_diagnostics(lease, worker, diagnostics).await,
+        Effect::RecordDeregistered { worker } => store.record_deregistered(lease, worker).await,
+        Effect::SetWaiting { reasons } => store.set_waiting(lease, reasons).await,
+        Effect::Reserve { .. }
+        | Effect::EnsureRunnerGroup { .. }
+        | Effect::CreateJitConfig { .. }
+        | Effect::FindRunner { .. }
+        | Effect::DeleteRunner { .. }
+        | Effect::CreatePod { .. }
+        | Effect::GetPod { .. }
+        | Effect::DeletePod { .. }
+        | Effect::ReadLog { .. }
+        | Effect::Diagnose { .. } => Ok(Write::NotWritten),
+    };
+    match written {
+        Ok(Write::Written) => {
+            told_written(&write);
+            Outcome::Written
+        }
+        Ok(Write::NotWritten) => Outcome::NotWritten,
+        Ok(Write::Deposed) => Outcome::Deposed,
+        Err(error) => database(&error),
+    }
+}
+
+async fn create_jit_config(
+    doors: &Doors,
+    worker: &PodName,
+    demand: &Demand,
+    group: Option<RunnerGroupId>,
+) -> Outcome {
+    let scope = demand.scope_name();
+    let group = group.unwrap_or(DEFAULT_GROUP);
+    let made = doors
+        .github
+        .create_jit_config(access(demand), &scope, worker, group, &demand.labels)
+        .await;
+    match made {
+        Ok(made) => Outcome::JitConfig {
+            runner: made.runner_id,
+            jit: doors.jits.keep(worker, made.encoded),
+        },
+        Err(error) if matches!(error.kind(), GitHubErrorKind::Conflict { .. }) => {
+            Outcome::NameTaken
+        }
+        Err(error) => github_trouble(&error),
+    }
+}
+
+async fn create_pod(doors: &Doors, worker: &WorkerRow, jit: JitHandle) -> Outcome {
+    let Some(secret) = doors.jits.get(jit) else {
+        let message = "the JIT configuration is no longer at hand".to_owned();
+        return Outcome::Refused {
+            by: Dependency::Kubernetes,
+            message,
+        };
+    };
+    let demand = &worker.demand;
+    let Some(pool) = doors.config.pool(&demand.pool) else {
+        let message = format!("the configuration has no pool `{}`", demand.pool);
+        return Outcome::Refused {
+            by: Dependency::Kubernetes,
+            message,
+        };
+    };
+    let input = PodSpecInput {
+        name: worker.name.clone(),
+        worker: WorkerNote {
+            entity_id: demand.entity,
+            entity_name: demand.entity_name.clone(),
+            entity_type: demand.kind,
+            installation_id: demand.installation,
+            repo_id: demand.repo,
+            repo_full_name: demand.repo_full_name.clone(),
+            job_labels: demand.labels.clone(),
+            k8s_pool: demand.pool.clone(),
+            k8s_image: demand.image.clone(),
+        },
+        node_selector: pool.selector(),
+        quarantined: Vec::new(),
+        ephemeral_storage: pool.ephemeral_storage.clone(),
+        image: demand.image.clone(),
+    };
+    match doors.kubernetes.create_pod(&input, &secret).await {
+        Ok(PodCreation::Created(pod)) => Outcome::Pod(pod),
+        Ok(PodCreation::AlreadyExists) => Outcome::PodExists,
+        Err(error) => kubernetes_trouble(&error),
+    }
+}
+
+fn access(demand: &Demand) -> Access {
+    Access {
+        kind: demand.kind,
+        installation: demand.installation,
+    }
+}
+
+fn fresh_name(prefix: &str) -> PodName {
+    let mut rng = rand::rng();
+    let letter = |_| char::from(NAME_LETTERS[rng.random_range(0..NAME_LETTERS.len())]);
+    let tail: String = (0..NAME_LENGTH).map(letter).collect();
+    PodName::new(format!("{prefix}{tail}"))
+}
+
+fn database(error: &StoreError) -> Outcome {
+    Outcome::NoAnswer {
+        from: Dependency::Database,
+        message: with_causes(error),
+    }
+}
+
+fn github_trouble(error: &GitHubError) -> Outcome {
+    let message = with_causes(error);
+    if error.answer_unknown() || error.is_dependency_trouble() {
+        Outcome::NoAnswer {
+            from: Dependency::GitHub,
+            message,
+        }
+    } else {
+        Outcome::Refused {
+            by: Dependency::GitHub,
+            message,
+        }
+    }
+}
+
+/// A scope that GitHub no longer lets us see has no runner of ours that could do anything.
+fn gone_or_trouble(error: &GitHubError) -> Outcome {
+    match error.kind() {
+        GitHubErrorKind::NotFound => Outcome::RunnerGone,
+        _ => github_trouble(error),
+    }
+}
+
+fn kubernetes_trouble(error: &KubernetesError) -> Outcome {
+    let message = with_causes(error);
+    if error.answer_unknown() || error.is_dependency_trouble() {
+        Outcome::NoAnswer {
+            from: Dependency::Kubernetes,
+            message,
+        }
+    } else {
+        Outcome::Refused {
+            by: Dependency::Kubernetes,
+            message,
+        }
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let told = inner.to_string();
+        if !text.contains(&told) {
+            text = format!("{text}: {told}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+fn told_reserved(row: &WorkerRow) {
+    tracing::info!(
+        worker.name = %row.name,
+        entity.id = row.demand.entity.0,
+        entity.name = row.demand.entity_name,
+        pool.name = %row.demand.pool,
+        "worker {} is reserved for {} in pool {}",
+        row.name,
+        row.demand.entity_name,
+        row.demand.pool
+    );
+}
+
+fn told_written(write: &Effect) {
+    match write {
+        Effect::RecordPod { worker, .. } => {
+            tracing::info!(worker.name = %worker, "the pod of worker {worker} is made");
+        }
+        Effect::MarkRunning { worker, facts } => {
+            let node = facts.node.as_ref().map_or("", |node| node.as_str());
+            tracing::info!(worker.name = %worker, node.name = node, "worker {worker} runs on {node}");
+        }
+        Effect::MarkFinished { worker, finish } => match &finish.failure {
+            None => tracing::info!(worker.name = %worker, "worker {worker} is done"),
+            Some((reason, message)) => tracing::warn!(
+                worker.name = %worker,
+                failure.reason = reason.as_str(),
+                failure.message = message,
+                "worker {worker} failed: {}",
+                reason.as_str()
+            ),
+        },
+        Effect::Condemn {
+            worker,
+            reason,
+            message,
+        } => tracing::warn!(
+            worker.name = %worker,
+            failure.reason = reason.as_str(),
+            failure.message = message,
+            "worker {worker} is given up: {}",
+            reason.as_str()
+        ),
+        _ => {}
+    }
+}

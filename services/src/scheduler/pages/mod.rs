@@ -1,0 +1,97 @@
+//! The scheduler's HTTP: whether it is alive and ready, and the replaced service's `.json` pages.
+//!
+//! Everything is GET, reads only, and is answered within a fixed time: a page that cannot be made in time, or while the
+//! database fails, is a 503 that says so. Nothing is cached on the way, nothing is guessed from content.
+
+mod lists;
+mod params;
+mod ready;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::watch;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use super::status::SchedulerStatus;
+use crate::store::Store;
+use crate::store::pages::PagesStore;
+
+/// A request is answered in this time, one way or the other.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// A connection, and a statement, may take this long each; leaves room for a page's second query.
+const DATABASE_WITHIN: Duration = Duration::from_secs(4);
+
+/// What browsers and proxies are told with every answer.
+const ALWAYS_SENT: [(HeaderName, &str); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+];
+
+/// What pages are made from.
+#[derive(Debug, Clone)]
+struct Pages {
+    store: PagesStore,
+    status: watch::Receiver<SchedulerStatus>,
+}
+
+/// The scheduler's routes. They read on connections of their own, so that they cannot keep the scheduler waiting.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a router owns what it is made of; callers hand it a clone"
+)]
+pub fn router(store: Store, status: watch::Receiver<SchedulerStatus>) -> Router {
+    let pages = Pages {
+        store: store.pages(DATABASE_WITHIN),
+        status,
+    };
+    let routes = Router::new()
+        .route("/health", get(async || "ok"))
+        .route("/ready", get(ready::ready))
+        .route("/usage.json", get(lists::usage))
+        .route("/history.json", get(lists::jobs))
+        .route("/jobs.json", get(lists::jobs))
+        .route("/workers.json", get(lists::workers))
+        .method_not_allowed_fallback(async || {
+            (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this page answers GET only\n",
+            )
+        })
+        .with_state(pages);
+    strict(routes, ANSWER_WITHIN)
+}
+
+/// Every answer comes in time, and with the headers that are always sent.
+fn strict(routes: Router, answer_within: Duration) -> Router {
+    let timed = routes.layer(from_fn(move |request: Request, next: Next| async move {
+        tokio::time::timeout(answer_within, next.run(request))
+            .await
+            .unwrap_or_else(|_| too_slow())
+    }));
+    ALWAYS_SENT
+        .into_iter()
+        .fold(timed, |router, (name, value)| {
+            router.layer(SetResponseHeaderLayer::if_not_present(
+                name,
+                HeaderValue::from_static(value),
+            ))
+        })
+}
+
+fn too_slow() -> Response {
+    let text = "this page could not be made in time; ask for less, or later\n";
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
