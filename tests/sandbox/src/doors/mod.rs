@@ -10,6 +10,7 @@ pub mod kubernetes;
 mod shared;
 #[cfg(test)]
 mod tests;
+pub mod trouble;
 pub mod webhooks;
 
 use std::io;
@@ -104,7 +105,7 @@ impl Doors {
                 .map_err(|_| NoKey)??,
         };
         let world = SharedWorld::new(&config.world);
-        let webhooks = Webhooks::new(&config.webhooks);
+        let webhooks = Webhooks::new(&config.webhooks, config.world.seed);
         let target = webhooks.target();
         let github = GitHubDoor::new(
             &config.github,
@@ -122,14 +123,14 @@ impl Doors {
             world: world.clone(),
             github: github.clone(),
             github_url: String::new(),
-            webhooks,
+            webhooks: webhooks.clone(),
             tasks: JoinSet::new(),
             shutdown: CancellationToken::new(),
         };
         doors.own("world driver", world.clone().drive(doors.closing()));
         doors.github_url = doors.serve("github", github.router()).await?;
         world.with(|world| world.github.set_api_url(&doors.github_url));
-        let sending = webhooks::send_all(config.webhooks, client, target, world, doors.closing());
+        let sending = webhooks::send_all(webhooks, config.webhooks, client, world, doors.closing());
         doors.own("webhook sender", sending);
         Ok(doors)
     }
