@@ -361,18 +361,18 @@ fn entity_id(text: &str) -> Result<EntityId, &'static str> {
 #[derive(Debug, Args)]
 pub(crate) struct Jobs {
     #[command(flatten)]
-    pub(crate) filter: Filter,
-    #[command(flatten)]
     pub(crate) show: Show,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
 }
 
 /// `rise workers`.
 #[derive(Debug, Args)]
 pub(crate) struct Workers {
     #[command(flatten)]
-    pub(crate) filter: Filter,
-    #[command(flatten)]
     pub(crate) show: Show,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
 }
 
 /// Which rows are listed.

@@ -47,6 +47,8 @@ impl Output {
     pub(crate) fn stdout() -> Self {
         let stdout = io::stdout();
         let shape = match rustix::termios::tcgetwinsize(&stdout) {
+            // A terminal that does not know its width is taken for a usual one.
+            Ok(size) if stdout.is_terminal() && size.ws_col == 0 => Shape::Terminal(80),
             Ok(size) if stdout.is_terminal() => Shape::Terminal(size.ws_col.max(40)),
             _ => Shape::Pipe,
         };
@@ -95,6 +97,9 @@ impl Output {
                     .set_header(header.map(Cell::new));
                 for row in rows {
                     table.add_row(row.map(Cell::new));
+                }
+                for column in table.column_iter_mut() {
+                    column.set_padding((0, 2));
                 }
                 for (index, line) in table.lines().enumerate() {
                     let line = line.trim_end();
