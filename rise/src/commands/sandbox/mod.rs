@@ -14,10 +14,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rise_model::config::Caps;
-use sandbox::doors::faults::Faults;
 use sandbox::doors::github::GitHubDoorConfig;
 use sandbox::doors::webhooks::WebhooksConfig;
-use sandbox::doors::{Doors, DoorsConfig, SharedWorld, kubernetes};
+use sandbox::doors::{Doors, DoorsConfig, SharedWorld};
 use sandbox::pg::{self, Postgres};
 use sandbox::world::WorldConfig;
 use sandbox::world::cluster::{ClusterConfig, NodeConfig};
@@ -67,7 +66,6 @@ struct Parts {
 struct Secrets {
     webhook: String,
     trace: String,
-    cluster: String,
 }
 
 impl Secrets {
@@ -76,7 +74,6 @@ impl Secrets {
         Self {
             webhook: fresh(),
             trace: fresh(),
-            cluster: fresh(),
         }
     }
 }
@@ -155,20 +152,7 @@ async fn with_postgres(
     let began: DateTime<Utc> = std::time::SystemTime::now().into();
     let secrets = Secrets::new();
     let mut doors = open_doors(options, &secrets.webhook).await?;
-    let token = secrets.cluster.clone();
-    let router = kubernetes::router(doors.world().clone(), Faults::default(), token.clone());
-    let kubernetes_url = doors
-        .serve("kubernetes", router)
-        .await
-        .map_err(|error| Failure::new(Exit::Failed, format!("no loopback port: {error}")))?;
-    let variables = Variables::new(
-        folder,
-        &doors,
-        &kubernetes_url,
-        &secrets,
-        &url,
-        parts.config,
-    )?;
+    let variables = Variables::new(folder, &doors, &secrets, &url, parts.config)?;
     let ghfe = Child::start(Role::Ghfe, &variables, folder, story).await?;
     doors.webhooks().set_target(Some(&ghfe.url()));
     let scheduler = Child::start(Role::Scheduler, &variables, folder, story).await?;
@@ -180,7 +164,7 @@ async fn with_postgres(
         () = interrupted.wait() => return finish(doors, services).await.map(|()| Exit::Cancelled),
     }
     folder.write_env(&variables, &services.ghfe.url(), &services.scheduler.url())?;
-    greet(story, folder, &doors, &kubernetes_url, &services);
+    greet(story, folder, &doors, &services);
     let world = doors.world().clone();
     let ended = tokio::select! {
         ended = wait_for_the_end(options, world, story, interrupted) => Ok(ended),
@@ -251,7 +235,7 @@ async fn open_doors(options: &Options, webhook_secret: &str) -> Result<Doors, Fa
         .map_err(|error| Failure::new(Exit::Failed, chain(&error)))
 }
 
-fn greet(story: &Story, folder: &Folder, doors: &Doors, kubernetes: &str, services: &Services) {
+fn greet(story: &Story, folder: &Folder, doors: &Doors, services: &Services) {
     story.tell(
         "sandbox",
         &format!("webhook intake {}", services.ghfe.url()),
@@ -261,7 +245,10 @@ fn greet(story: &Story, folder: &Folder, doors: &Doors, kubernetes: &str, servic
         &format!("scheduler      {}/usage.json", services.scheduler.url()),
     );
     story.tell("sandbox", &format!("GitHub         {}", doors.github_url()));
-    story.tell("sandbox", &format!("Kubernetes     {kubernetes}"));
+    story.tell(
+        "sandbox",
+        &format!("Kubernetes     {}", doors.kubernetes().url()),
+    );
     let env = folder.env_path().display().to_string();
     story.tell(
         "sandbox",
@@ -355,7 +342,6 @@ impl Variables {
     fn new(
         folder: &Folder,
         doors: &Doors,
-        kubernetes_url: &str,
         secrets: &Secrets,
         database: &str,
         config: Option<std::path::PathBuf>,
@@ -368,8 +354,7 @@ impl Variables {
             trace_secret: secrets.trace.clone(),
             organization_key: keys.private_pem(AppKind::Organization).to_owned(),
             personal_key: keys.private_pem(AppKind::Personal).to_owned(),
-            kubeconfig: folder
-                .write_kubeconfig(&kubernetes::kubeconfig(kubernetes_url, &secrets.cluster))?,
+            kubeconfig: folder.write_kubeconfig(&doors.kubernetes().kubeconfig())?,
             config: folder.config(config)?,
         })
     }
