@@ -83,9 +83,7 @@ impl TestDatabase {
             .execute(&mut *transaction)
             .await
             .unwrap();
-        Held {
-            _transaction: transaction,
-        }
+        Held(transaction)
     }
 
     /// Ends every session of the services, as a restart of the server would.
@@ -137,8 +135,13 @@ impl Drop for TestDatabase {
 }
 
 /// Locks that are held.
-pub(crate) struct Held {
-    _transaction: sqlx::Transaction<'static, sqlx::Postgres>,
+pub(crate) struct Held(sqlx::Transaction<'static, sqlx::Postgres>);
+
+impl Held {
+    /// Lets go, and makes what was done stay.
+    pub(crate) async fn commit(self) {
+        self.0.commit().await.unwrap();
+    }
 }
 
 /// A channel that is listened to.

@@ -96,6 +96,7 @@ async fn the_runner_is_bound_once_and_never_to_nothing() {
     world.send(with_runner("completed", Value::Null)).await;
     assert_eq!(world.job(7).await["k8s_pod"], "");
     world.send(with_runner("in_progress", json!("r-1"))).await;
+    assert_eq!(world.job(7).await["status"], "completed", "never back");
     world.send(with_runner("completed", json!("r-2"))).await;
     let job = world.job(7).await;
     assert_eq!(
@@ -119,6 +120,53 @@ async fn a_job_that_the_scheduler_moved_is_bound_by_its_delivery() {
         (&job["status"], &job["k8s_pod"]),
         (&json!("running"), &json!("r-1"))
     );
+}
+
+#[tokio::test]
+async fn a_delivery_sees_what_was_done_while_it_waited() {
+    let world = World::new().await;
+    world.send(Delivery::job(&base())).await;
+    let failing = "UPDATE jobs SET status = 'failed'";
+    let held = world.database.hold(failing).await;
+    let release = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let waits = || async { world.database.value(waiting).await == json!(1) };
+        until("the wait for the row", waits).await;
+        held.commit().await;
+    };
+    let running = Delivery::job(&action("in_progress"));
+    let (answer, ()) = tokio::join!(world.send(running), release);
+    answer.is(200, "Job 7 marked running (was failed).");
+    let job = world.job(7).await;
+    assert_eq!(
+        (&job["status"], &job["k8s_pod"]),
+        (&json!("failed"), &json!("r-1"))
+    );
+    assert_eq!(world.events().await[1]["outcome"], "job_ran_after_failed");
+}
+
+#[tokio::test]
+async fn two_first_deliveries_of_a_job_are_told_apart() {
+    let world = World::new().await;
+    // Another ghfe has stored the job and is about to commit.
+    let storing = "INSERT INTO jobs (job_id, provider, entity_id, entity_name, entity_type, repo_full_name,
+            installation_id, k8s_pool, k8s_image) VALUES (7, 'github', 99, 'x', 'Organization', 'x/y', 1, 'p', 'i');
+        INSERT INTO installation_events (source, event, outcome, job_id, payload)
+            VALUES ('webhook', 'workflow_job.queued', 'job_stored', 7, '{}')";
+    let held = world.database.hold(storing).await;
+    let release = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let waits = || async { world.database.value(waiting).await == json!(1) };
+        until("the wait for the row", waits).await;
+        held.commit().await;
+    };
+    let running = Delivery::job(&action("in_progress"));
+    let (answer, ()) = tokio::join!(world.send(running), release);
+    answer.is(200, "Job 7 marked running (was pending).");
+    assert_eq!(world.job(7).await["status"], "running");
+    assert_eq!(world.count("jobs").await, 1);
 }
 
 #[tokio::test]
