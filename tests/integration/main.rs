@@ -8,4 +8,7 @@
 
 mod architecture;
 mod cli;
+mod docs;
+mod picture;
 mod rise;
+mod terminal;
