@@ -114,7 +114,7 @@ Example:
     /// Run everything on this machine, with a pretend GitHub and Kubernetes
     #[cfg(feature = "sandbox")]
     #[command(after_long_help = "\
-A private PostgreSQL, a pretend GitHub, a pretend Kubernetes with ten boards,
+A private PostgreSQL, a pretend GitHub, a pretend Kubernetes with eight boards,
 webhook intake and scheduler, and a job every two seconds. Nothing is installed
 and nothing outside this machine is spoken to. Ctrl-C ends and cleans up.
 

@@ -44,19 +44,24 @@ fn pages() -> Vec<Page> {
 }
 
 impl Page {
-    /// Lines of fenced blocks, and what stands between backticks elsewhere.
+    /// Lines of blocks for a shell, and what stands between backticks elsewhere.
     fn code(&self) -> Vec<String> {
         let mut code = Vec::new();
         let mut prose = String::new();
-        let mut fenced = false;
+        // The language of the block that the line is in.
+        let mut fence: Option<&str> = None;
         for line in self.text.lines() {
-            if line.starts_with("```") {
-                fenced = !fenced;
-            } else if fenced || line.starts_with("    ") {
-                code.push(line.trim().to_owned());
-            } else {
-                prose.push_str(line);
-                prose.push(' ');
+            match (line.strip_prefix("```"), fence) {
+                (Some(language), None) => fence = Some(language),
+                (Some(_), Some(_)) => fence = None,
+                (None, Some("sh")) => code.push(line.trim().to_owned()),
+                // A drawing.
+                (None, Some(_)) => {}
+                (None, None) if line.starts_with("    ") => code.push(line.trim().to_owned()),
+                (None, None) => {
+                    prose.push_str(line);
+                    prose.push(' ');
+                }
             }
         }
         code.extend(prose.split('`').skip(1).step_by(2).map(str::to_owned));

@@ -127,16 +127,17 @@ fn draw() -> String {
         let output = asked.output().unwrap();
         serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default()
     };
-    // A moment at which there is something of everything to see: jobs that run, one that has no board, one that starts.
+    // A moment at which there is something of everything to see, as the leader last wrote it.
     let telling = || {
-        let reasons: Vec<String> = ask("jobs --status pending --json")
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|job| Some(job["waiting_reason"].as_str()?.to_owned()))
-            .collect();
-        let has = |code: &str| reasons.iter().any(|reason| reason.starts_with(code));
-        has("no_free_board") && has("starting") && sandbox.so_far().lines().count() > STORY_LINES
+        let state = ask("status --json")["scheduler"]["state"].take();
+        let queue = state["queue"].as_array().into_iter().flatten();
+        let reasons: Vec<&str> = queue.filter_map(|group| group["reason"].as_str()).collect();
+        let has = |code: &str| reasons.contains(&code);
+        let mut boards = state["boards"].as_array().into_iter().flatten();
+        let busy = boards.any(|board| board["state"] == "busy");
+        busy && has("no_free_board")
+            && has("starting")
+            && sandbox.so_far().lines().count() > STORY_LINES
     };
     wait("a job waits for a board and another one starts", telling);
     let mut status = command("status");
@@ -206,7 +207,7 @@ fn read_env(path: &Path) -> BTreeMap<String, String> {
 
 /// The random ends of workers' names, the oldest first.
 fn names(workers: &serde_json::Value) -> Vec<String> {
-    let names = workers.as_array().unwrap().iter().rev();
+    let names = workers["rows"].as_array().unwrap().iter().rev();
     names
         .map(|worker| worker["pod_name"].as_str().unwrap())
         .map(|name| name.rsplit('-').next().unwrap().to_owned())

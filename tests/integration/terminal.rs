@@ -17,7 +17,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 pub(crate) struct Terminal {
     child: Child,
     written: Arc<Mutex<Vec<u8>>>,
-    reader: JoinHandle<()>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Terminal {
@@ -40,7 +40,7 @@ impl Terminal {
         Self {
             child,
             written,
-            reader,
+            reader: Some(reader),
         }
     }
 
@@ -58,8 +58,18 @@ impl Terminal {
     /// Waits for the program's end.
     pub(crate) fn to_its_end(mut self) -> (String, ExitStatus) {
         let status = self.child.wait().unwrap();
-        self.reader.join().unwrap();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
         (text(&self.written), status)
+    }
+}
+
+impl Drop for Terminal {
+    /// A test that failed leaves no program behind; one that ended does not mind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
