@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+#[cfg(feature = "sandbox")]
+use rise_model::span::Span;
 use rise_model::{EntityId, Status};
 use services::store::operator::{EntityFilter, RowFilter, Since};
 
@@ -109,6 +111,17 @@ Example:
   rise workers --pool scw-em-rv1 --status failed --since 1d
   rise workers --entity 134263123 --json")]
     Workers(Workers),
+    /// Run everything on this machine, with a pretend GitHub and Kubernetes
+    #[cfg(feature = "sandbox")]
+    #[command(after_long_help = "\
+A private PostgreSQL, a pretend GitHub, a pretend Kubernetes with ten boards,
+webhook intake and scheduler, and a job every two seconds. Nothing is installed
+and nothing outside this machine is spoken to. Ctrl-C ends and cleans up.
+
+Example:
+  rise sandbox
+  rise sandbox --exit-after 60s --seed 1 --json")]
+    Sandbox(Sandbox),
     /// Print a completion script for a shell
     #[command(after_long_help = "\
 Example:
@@ -155,6 +168,39 @@ address.
 Example:
   rise serve ghfe --listen 127.0.0.1:0")]
     Ghfe(Listen),
+    /// Give waiting jobs their boards
+    #[command(after_long_help = "\
+Needs POSTGRES_URL, GHAPP_ORG_PRIVATE_KEY, GHAPP_PERSONAL_PRIVATE_KEY, a cluster
+(K8S_KUBECONFIG, KUBECONFIG, or a pod's service account), and tables that
+`rise db migrate` made. Several may run: one leads, the others take over.
+
+Example:
+  rise serve scheduler --listen 127.0.0.1:0")]
+    Scheduler(Listen),
+}
+
+/// What the sandbox is like.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub(crate) struct Sandbox {
+    /// No jobs come by themselves
+    #[arg(long)]
+    pub(crate) no_traffic: bool,
+    /// Boards in the pool scw-em-rv1
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub(crate) boards: u32,
+    /// Seed of everything that is left to chance
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Keep the data in this folder, and go on from what is there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// End after this time, from the moment when everything answers
+    #[arg(long, value_name = "TIME", value_parser = Span::parse)]
+    pub(crate) exit_after: Option<Span>,
+    /// Print the report as JSON, on the last line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Where a service listens.
@@ -315,18 +361,18 @@ fn entity_id(text: &str) -> Result<EntityId, &'static str> {
 #[derive(Debug, Args)]
 pub(crate) struct Jobs {
     #[command(flatten)]
-    pub(crate) filter: Filter,
-    #[command(flatten)]
     pub(crate) show: Show,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
 }
 
 /// `rise workers`.
 #[derive(Debug, Args)]
 pub(crate) struct Workers {
     #[command(flatten)]
-    pub(crate) filter: Filter,
-    #[command(flatten)]
     pub(crate) show: Show,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
 }
 
 /// Which rows are listed.

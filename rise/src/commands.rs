@@ -3,6 +3,8 @@
 mod config;
 mod db;
 mod lists;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod serve;
 mod shell;
 mod status;
@@ -28,6 +30,8 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Status(show) => status::run(&context, show),
         Command::Jobs(jobs) => lists::jobs(&context, &jobs),
         Command::Workers(workers) => lists::workers(&context, &workers),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(options) => sandbox::run(&context, options),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
     }

@@ -21,6 +21,9 @@ pub(crate) enum Exit {
     Usage,
     /// Credentials were refused.
     Credentials,
+    /// A person cancelled it.
+    #[cfg(feature = "sandbox")]
+    Cancelled,
 }
 
 impl From<Exit> for ExitCode {
@@ -30,6 +33,8 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Credentials => 3,
+            #[cfg(feature = "sandbox")]
+            Exit::Cancelled => 4,
         })
     }
 }

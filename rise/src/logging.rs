@@ -5,6 +5,9 @@
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Problem, Variable, Variables};
 
@@ -64,18 +67,25 @@ fn parse(word: &str) -> Result<LevelFilter, Problem> {
 pub(crate) fn start(level: LevelFilter) {
     let terminal = io::stderr().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let logs = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let layer = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_writer(io::stderr);
+    let logs = tracing_subscriber::registry().with(filter(level));
     if terminal {
-        logs.with_ansi(colour).compact().init();
+        logs.with(layer.with_ansi(colour).compact()).init();
     } else {
-        logs.json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .init();
+        let layer = layer.json().flatten_event(true).with_current_span(false);
+        logs.with(layer).init();
     }
+}
+
+/// Crates that are not ours tell only trouble: what HTTP clients say at DEBUG holds headers, and so tokens.
+fn filter(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("rise", level)
+        .with_target("services", level)
+        .with_target("sandbox", level)
 }
 
 #[cfg(test)]
@@ -96,5 +106,15 @@ mod tests {
             level(Loudness::Usual, "chatty"),
             Err("LOGLEVEL is `chatty`".to_owned())
         );
+    }
+    #[test]
+    fn what_is_not_ours_stays_below_info() {
+        let filter = filter(LevelFilter::DEBUG);
+        assert!(filter.would_enable("services::ghfe", &tracing::Level::DEBUG));
+        assert!(filter.would_enable("rise_model", &tracing::Level::DEBUG));
+        assert!(filter.would_enable("sqlx::query", &tracing::Level::WARN));
+        assert!(!filter.would_enable("h2::codec", &tracing::Level::INFO));
+        let quiet = super::filter(LevelFilter::ERROR);
+        assert!(!quiet.would_enable("sqlx::query", &tracing::Level::WARN));
     }
 }

@@ -47,6 +47,8 @@ impl Output {
     pub(crate) fn stdout() -> Self {
         let stdout = io::stdout();
         let shape = match rustix::termios::tcgetwinsize(&stdout) {
+            // A terminal that does not know its width is taken for a usual one.
+            Ok(size) if stdout.is_terminal() && size.ws_col == 0 => Shape::Terminal(80),
             Ok(size) if stdout.is_terminal() => Shape::Terminal(size.ws_col.max(40)),
             _ => Shape::Pipe,
         };
@@ -96,6 +98,9 @@ impl Output {
                 for row in rows {
                     table.add_row(row.map(Cell::new));
                 }
+                for column in table.column_iter_mut() {
+                    column.set_padding((0, 2));
+                }
                 for (index, line) in table.lines().enumerate() {
                     let line = line.trim_end();
                     if index == 0 {
@@ -115,6 +120,26 @@ impl Output {
         writeln!(self.stream)?;
         Ok(())
     }
+
+    /// One JSON value on one line, the last of an output.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        serde_json::to_writer(&mut self.stream, value)?;
+        writeln!(self.stream)?;
+        Ok(())
+    }
+}
+
+/// A line of a story on standard output. That its reader is gone does not stop what is told of.
+#[cfg(feature = "sandbox")]
+pub(crate) fn told(line: &str) {
+    let _ = writeln!(AutoStream::auto(io::stdout()), "{}", clean(line));
+}
+
+/// The same on standard error, where standard output belongs to something else.
+#[cfg(feature = "sandbox")]
+pub(crate) fn aside(line: &str) {
+    let _ = writeln!(AutoStream::auto(io::stderr()), "{}", clean(line));
 }
 
 /// Says on standard error why a command failed, and what to do. That the reader of standard error is gone is nobody's

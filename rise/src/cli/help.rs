@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 /// Who uses which commands. A test holds that every command is in one group.
-const GROUPS: [(&str, &[&str]); 3] = [
+const GROUPS: [(&str, &[&str]); 4] = [
     ("Services", &["serve", "db", "config"]),
     ("On-call", &["status", "jobs", "workers"]),
+    #[cfg(feature = "sandbox")]
+    ("Try it", &["sandbox"]),
     ("Shell", &["completions", "man"]),
 ];
 

@@ -6,6 +6,8 @@
 use std::io::{self, Read};
 use std::net::SocketAddr;
 
+use services::github::GitHub;
+use services::kubernetes::Kubernetes;
 use services::store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,6 +29,7 @@ pub(super) fn run(context: &Context, command: Serve) -> Outcome {
     }
     match command {
         Serve::Ghfe(listen) => block_on(ghfe(context, &configuration, &listen)),
+        Serve::Scheduler(listen) => block_on(scheduler(context, &configuration, &listen)),
     }
 }
 
@@ -39,6 +42,36 @@ async fn ghfe(context: &Context, configuration: &Configuration, listen: &Listen)
         .await
         .map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
     store.close().await;
+    Ok(Exit::Done)
+}
+
+async fn scheduler(context: &Context, configuration: &Configuration, listen: &Listen) -> Outcome {
+    let settings = configuration.scheduler(&context.variables, listen.listen)?;
+    let github = GitHub::new(
+        settings.github_api.as_str(),
+        settings.apps,
+        &settings.organization_key,
+        &settings.personal_key,
+        settings.github,
+    )
+    .map_err(|error| Failure::new(Exit::Usage, chain(&error)).hint(error.hint()))?;
+    let namespace = &settings.config.environment.namespace;
+    let kubernetes = Kubernetes::new(&settings.cluster, namespace, settings.kubernetes)
+        .await
+        .map_err(|error| Failure::new(Exit::Usage, chain(&error)).hint(error.hint()))?;
+    let store = settings.database.store()?;
+    check(&store).await?;
+    let (listener, shutdown) = open(settings.listen, listen.ends_with()).await?;
+    services::scheduler::serve(
+        listener,
+        settings.config,
+        store,
+        github,
+        kubernetes,
+        shutdown,
+    )
+    .await
+    .map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
     Ok(Exit::Done)
 }
 

@@ -1,11 +1,14 @@
 //! What each process asks for: the sections of the file and the variables that it uses, and no others.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 
+use rise_model::config::Apps;
+use rise_model::machine::MachineConfig;
 use secrecy::{ExposeSecret, SecretString};
-use services::config::DatabaseSection;
+use services::config::{DatabaseSection, GitHubSection, KubernetesSection};
 use services::ghfe::GhfeConfig;
+use services::kubernetes::KubeSource;
+use services::scheduler::SchedulerConfig;
 use services::store::{Store, StoreError};
 
 use super::{Asking, Configuration, Problem, Variable, Variables, failure};
@@ -47,27 +50,8 @@ pub(crate) struct Ghfe {
     pub(crate) config: GhfeConfig,
 }
 
-/// How the scheduler reaches the cluster.
-#[derive(Debug)]
-#[expect(
-    dead_code,
-    reason = "`rise config check --for scheduler` asks for all of it; serving reads it"
-)]
-pub(crate) enum Cluster {
-    /// The text of a kubeconfig.
-    Text(SecretString),
-    /// The path of one.
-    Path(PathBuf),
-    /// The service account of the pod that the process runs in.
-    ServiceAccount,
-}
-
 /// What `rise serve scheduler` needs.
 #[derive(Debug)]
-#[expect(
-    dead_code,
-    reason = "`rise config check --for scheduler` asks for all of it; serving reads it"
-)]
 pub(crate) struct Scheduler {
     /// What to listen on.
     pub(crate) listen: SocketAddr,
@@ -80,7 +64,15 @@ pub(crate) struct Scheduler {
     /// The private key of the App for personal accounts.
     pub(crate) personal_key: SecretString,
     /// The cluster.
-    pub(crate) cluster: Cluster,
+    pub(crate) cluster: KubeSource,
+    /// The two Apps.
+    pub(crate) apps: Apps,
+    /// How GitHub is called.
+    pub(crate) github: GitHubSection,
+    /// How the cluster is called.
+    pub(crate) kubernetes: KubernetesSection,
+    /// The service's own configuration.
+    pub(crate) config: SchedulerConfig,
 }
 
 impl Configuration {
@@ -140,6 +132,18 @@ impl Configuration {
                 organization_key: organization_key?,
                 personal_key: personal_key?,
                 cluster: cluster?,
+                apps: self.file.apps,
+                github: self.file.github,
+                kubernetes: self.file.kubernetes,
+                config: SchedulerConfig {
+                    environment: self.environment().clone(),
+                    machine: MachineConfig {
+                        pools: self.file.pools.clone(),
+                        caps: self.file.caps.clone(),
+                        rules: self.file.rules,
+                    },
+                    section: self.file.scheduler,
+                },
             })
         })();
         self.all_or_problems(asking, scheduler)
@@ -202,15 +206,15 @@ fn ask_github_api(asking: &mut Asking<'_>) -> Option<reqwest::Url> {
     }
 }
 
-fn ask_cluster(asking: &mut Asking<'_>) -> Option<Cluster> {
+fn ask_cluster(asking: &mut Asking<'_>) -> Option<KubeSource> {
     if let Some(text) = asking.optional(Variable::K8sKubeconfig) {
-        return Some(Cluster::Text(text.into()));
+        return Some(KubeSource::Text(text.into()));
     }
     if let Some(path) = asking.optional(Variable::Kubeconfig) {
-        return Some(Cluster::Path(path.into()));
+        return Some(KubeSource::Path(path.into()));
     }
     if asking.has(IN_CLUSTER) {
-        return Some(Cluster::ServiceAccount);
+        return Some(KubeSource::InCluster);
     }
     asking.missing("K8S_KUBECONFIG (or KUBECONFIG, a path)");
     None

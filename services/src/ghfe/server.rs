@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::GhfeSection;
@@ -45,8 +45,10 @@ pub(super) async fn run(
                 Some(accepted) => accepted,
                 None => continue,
             },
-            // What ended is forgotten; a panic in a handler ended its own connection only.
-            Some(_) = connections.join_next() => continue,
+            Some(ended) = connections.join_next() => {
+                note(ended);
+                continue;
+            }
         };
         let builder = builder.clone();
         let service = TowerToHyperService::new(router.clone());
@@ -68,7 +70,11 @@ pub(super) async fn run(
         });
     }
     drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
+    let drained = async {
+        while let Some(ended) = connections.join_next().await {
+            note(ended);
+        }
+    };
     if tokio::time::timeout(section.drain_within.std(), drained)
         .await
         .is_err()
@@ -78,6 +84,13 @@ pub(super) async fn run(
             "requests in flight did not end in time and are given up"
         );
         connections.shutdown().await;
+    }
+}
+
+/// A panic in a handler ended its own connection only, and is a mistake of ours.
+fn note(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task died");
     }
 }
 

@@ -131,6 +131,9 @@ impl Failure {
                 error = &self as &dyn std::error::Error,
                 "a delivery was not taken: {self}"
             );
+        } else if matches!(self, Self::NoEvent) {
+            // Whoever tries doors on the internet.
+            tracing::debug!("a request was refused: {self}");
         } else {
             tracing::warn!(
                 delivery.id = delivery,

@@ -3,6 +3,7 @@
 //! One function a query, checked at compile time. Every connection has the environment's schema as its search path,
 //! so no query names it. Times that are compared with rows are the database's own.
 
+pub mod audit;
 mod events;
 mod intake;
 mod lease;
@@ -13,6 +14,8 @@ pub(crate) mod pages;
 mod snapshot;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+pub(crate) mod testing_pages;
 mod trace;
 mod workers;
 

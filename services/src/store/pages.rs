@@ -252,7 +252,7 @@ impl PagesStore {
 mod tests {
     use std::time::Duration;
 
-    use crate::store::testing::with_database;
+    use crate::store::testing_pages::with_database;
 
     #[tokio::test]
     async fn a_table_that_somebody_holds_is_given_up_by_the_server() {

@@ -79,4 +79,34 @@ mod tests {
         assert_eq!(state.queue[0].jobs, 3);
         assert_eq!(State::read(&Value::Null), State::default());
     }
+    #[test]
+    fn what_the_scheduler_writes_is_read() {
+        use rise_model::state::{BoardReport, BoardState, QueueReport, StateReport};
+        let oldest: Time = "2026-11-24T12:00:00Z".parse().unwrap();
+        let written = serde_json::to_value(StateReport {
+            version: "0.1.0".into(),
+            quiet: true,
+            effects_in_flight: 3,
+            cluster_as_of: None,
+            boards: vec![BoardReport {
+                name: "board-1".into(),
+                pool: "scw-em-rv1".into(),
+                state: BoardState::Busy,
+                worker: None,
+                job: None,
+            }],
+            pools: vec![],
+            queue: vec![QueueReport {
+                reason: "no_free_board".into(),
+                subject: Some("scw-em-rv1".into()),
+                jobs: 4,
+                oldest,
+            }],
+        });
+        let state = State::read(&written.unwrap());
+        assert_eq!(state.version.as_deref(), Some("0.1.0"));
+        assert_eq!(state.effects_in_flight, Some(3));
+        assert_eq!(state.boards[0].state, "busy");
+        assert_eq!(state.queue[0].oldest, Some(oldest));
+    }
 }

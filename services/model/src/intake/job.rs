@@ -232,6 +232,12 @@ fn job_row(
         finished_at: None,
         conclusion: None,
     };
+    tell_progress(&mut row, job, action, named);
+    Ok(row)
+}
+
+/// What the delivery says of runner, beginning and end.
+fn tell_progress(row: &mut JobRow, job: &Part<'_>, action: JobAction, named: Option<PodName>) {
     match action {
         JobAction::Queued => {}
         JobAction::InProgress => {
@@ -246,7 +252,6 @@ fn job_row(
             row.conclusion = job.extra("conclusion");
         }
     }
-    Ok(row)
 }
 
 fn log_row(

@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 use super::{router, strict};
 use crate::scheduler::status::{Reachability, SchedulerStatus};
-use crate::store::testing::{TestDatabase, store_at, with_database};
+use crate::store::testing_pages::{TestDatabase, store_at, with_database};
 
 /// Nobody listens there.
 const NOWHERE: &str = "postgres://nobody@127.0.0.1:1/nothing?sslmode=disable";

@@ -78,6 +78,10 @@ impl Ask {
                     .ok_or_else(no_such_resource)?;
                 Ok(reply::answer(StatusCode::OK, found))
             }
+            Place::Description(path) => {
+                let found = discovery::description(path).ok_or_else(no_such_resource)?;
+                Ok(reply::answer(StatusCode::OK, found))
+            }
             Place::AccessReview => self.review_access(world),
             Place::Collection { kind, namespace } => {
                 self.check_rights(world, *kind, None, namespace.as_deref())?;

@@ -47,6 +47,31 @@ pub(super) fn document(path: &str, host: &str) -> Option<Value> {
     }
 }
 
+/// The part of the API's description at `path`. `kubectl create` and `apply` read there whether the server checks fields
+/// by itself, and refuse to go on where there is nothing to read.
+pub(super) fn description(path: &str) -> Option<Value> {
+    let patch = |kind: &str| {
+        json!({"patch": {
+            "parameters": [{"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}],
+            "responses": {"200": {"description": "OK"}},
+            "x-kubernetes-group-version-kind": {"group": "", "version": "v1", "kind": kind},
+        }})
+    };
+    match path {
+        "openapi/v3" => {
+            Some(json!({"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1"}}}))
+        }
+        "openapi/v3/api/v1" => Some(json!({
+            "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.35.0"},
+            "paths": {
+                "/api/v1/namespaces/{namespace}/pods/{name}": patch("Pod"),
+                "/api/v1/nodes/{name}": patch("Node"),
+            },
+        })),
+        _ => None,
+    }
+}
+
 fn group(name: &str) -> Value {
     let version = json!({"groupVersion": format!("{name}/v1"), "version": "v1"});
     json!({"name": name, "versions": [version], "preferredVersion": version})

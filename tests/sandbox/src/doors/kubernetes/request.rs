@@ -21,6 +21,8 @@ pub(super) enum Place {
     Version,
     /// Documents that say what there is, by their path.
     Discovery(String),
+    /// The API's description, as far as `kubectl create` looks into it.
+    Description(String),
     /// Asking what one may do.
     AccessReview,
     /// All objects of a kind, of one namespace or everywhere.
@@ -95,6 +97,7 @@ impl Place {
         match parts.as_slice() {
             ["healthz" | "livez" | "readyz", ..] => Self::Health,
             ["version"] => Self::Version,
+            ["openapi", "v3", ..] => Self::Description(parts.join("/")),
             [
                 "apis",
                 "authorization.k8s.io",
@@ -213,7 +216,9 @@ pub(super) fn verb_of(method: &Method, place: &Place, query: &Query) -> Option<V
             _ => None,
         },
         (Place::AccessReview, "POST") => Some(Verb::Create),
-        (Place::Health | Place::Version | Place::Discovery(_), "GET") => Some(Verb::Get),
+        (Place::Health | Place::Description(_) | Place::Version | Place::Discovery(_), "GET") => {
+            Some(Verb::Get)
+        }
         _ => None,
     }
 }
@@ -222,7 +227,7 @@ pub(super) fn verb_of(method: &Method, place: &Place, query: &Query) -> Option<V
 pub(super) fn operation(method: &Method, place: &Place, query: &Query) -> String {
     match (place, verb_of(method, place, query)) {
         (Place::Health, _) => "health".to_owned(),
-        (Place::Version | Place::Discovery(_), _) => "discover".to_owned(),
+        (Place::Description(_) | Place::Version | Place::Discovery(_), _) => "discover".to_owned(),
         (Place::AccessReview, _) => "review_access".to_owned(),
         (
             Place::Object {

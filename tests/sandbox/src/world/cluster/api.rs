@@ -12,6 +12,7 @@ use super::patch::PatchType;
 use super::pod::{Pod, PodId, stamp};
 use super::selector::Selection;
 use super::store::{Change, Expired, Key, Kind};
+use super::timers::Step;
 use crate::world::Time;
 
 /// A page of a list.
@@ -121,18 +122,7 @@ impl Cluster {
     ) -> Result<Arc<Value>, ApiError> {
         let mut pod = pod;
         self.check_new(namespace, &pod)?;
-        let prefix = pod["metadata"]["generateName"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        if pod["metadata"]["name"]
-            .as_str()
-            .unwrap_or_default()
-            .is_empty()
-            && !prefix.is_empty()
-        {
-            pod["metadata"]["name"] = json!(format!("{prefix}{}", self.suffix()));
-        }
+        self.generate_name(&mut pod);
         default_pod(&mut pod);
         validate_pod(&pod)?;
         let name = pod["metadata"]["name"]
@@ -149,21 +139,7 @@ impl Cluster {
         pod["kind"] = json!("Pod");
         pod["apiVersion"] = json!("v1");
         let uid = self.new_uid();
-        if let Some(metadata) = pod["metadata"].as_object_mut() {
-            for field in [
-                "resourceVersion",
-                "deletionTimestamp",
-                "deletionGracePeriodSeconds",
-                "managedFields",
-                "selfLink",
-            ] {
-                metadata.remove(field);
-            }
-            metadata.insert("namespace".to_owned(), json!(namespace));
-            metadata.insert("uid".to_owned(), json!(uid));
-            metadata.insert("creationTimestamp".to_owned(), stamp(now));
-            metadata.insert("generation".to_owned(), json!(1));
-        }
+        birth(&mut pod["metadata"], namespace, &uid, now);
         if dry_run {
             return Ok(Arc::new(pod));
         }
@@ -176,12 +152,7 @@ impl Cluster {
         let made = self.store.put(Kind::Pod, key, pod);
         if bound {
             // Somebody put it there past the scheduler.
-            self.next_step(
-                id,
-                super::timers::Step::Notice,
-                self.config.timings.schedule,
-                now,
-            );
+            self.next_step(id, Step::Notice, self.config.timings.schedule, now);
         }
         self.wake_scheduler(now);
         Ok(made)
@@ -208,11 +179,18 @@ impl Cluster {
         self.get(Kind::Namespace, "", namespace).map(drop)
     }
 
-    fn suffix(&mut self) -> String {
+    fn generate_name(&mut self, pod: &mut Value) {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-        (0..5)
-            .map(|_| char::from(LETTERS[self.rng.random_range(0..LETTERS.len())]))
-            .collect()
+        let metadata = &mut pod["metadata"];
+        let named = metadata["name"]
+            .as_str()
+            .is_some_and(|name| !name.is_empty());
+        let Some(prefix) = metadata["generateName"].as_str().filter(|_| !named) else {
+            return;
+        };
+        let letter = |_| char::from(LETTERS[self.rng.random_range(0..LETTERS.len())]);
+        let suffix: String = (0..5).map(letter).collect();
+        metadata["name"] = json!(format!("{prefix}{suffix}"));
     }
 
     /// Changes an object by a patch.
@@ -301,6 +279,26 @@ impl Cluster {
         let pod = self.pods.get(&id).filter(|pod| pod.in_api)?;
         self.store.get(Kind::Pod, &pod.key)
     }
+}
+
+/// The part of a new object's metadata that is the API server's to say.
+fn birth(metadata: &mut Value, namespace: &str, uid: &str, now: Time) {
+    let Some(metadata) = metadata.as_object_mut() else {
+        return;
+    };
+    for field in [
+        "resourceVersion",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "managedFields",
+        "selfLink",
+    ] {
+        metadata.remove(field);
+    }
+    metadata.insert("namespace".to_owned(), json!(namespace));
+    metadata.insert("uid".to_owned(), json!(uid));
+    metadata.insert("creationTimestamp".to_owned(), stamp(now));
+    metadata.insert("generation".to_owned(), json!(1));
 }
 
 fn keep_what_is_not_the_writers(old: &Value, new: &mut Value) {

@@ -41,6 +41,16 @@ struct Happening<'a> {
     host: Option<&'a str>,
 }
 
+impl Happening<'_> {
+    /// What makes two events the same.
+    fn fingerprint(&self) -> String {
+        let involved = ["kind", "uid", "fieldPath"]
+            .map(|field| self.involved[field].as_str().unwrap_or_default());
+        let said = [self.namespace, self.reason, self.message, self.component];
+        [involved.as_slice(), said.as_slice()].concat().join("\n")
+    }
+}
+
 impl Cluster {
     pub(super) fn pod_event(
         &mut self,
@@ -107,21 +117,16 @@ impl Cluster {
 
     fn record(&mut self, happening: &Happening<'_>, now: Time) {
         self.forget_old_events(now);
-        let same = self.store.all(Kind::Event).find(|(key, event)| {
-            key.namespace == happening.namespace
-                && event["involvedObject"] == happening.involved
-                && event["reason"] == happening.reason
-                && event["message"] == happening.message
-                && event["source"]["component"] == happening.component
-        });
-        if let Some((key, event)) = same {
-            let key = key.clone();
+        let life = self.config.timings.event_life;
+        let what = happening.fingerprint();
+        if let Some(key) = self.event_names.get(&what).cloned()
+            && let Some(event) = self.store.get(Kind::Event, &key)
+        {
             let mut event = Value::clone(event);
             event["count"] = json!(event["count"].as_i64().unwrap_or(1) + 1);
             event["lastTimestamp"] = stamp(now);
-            self.event_ends.retain(|(_, old)| *old != key);
-            self.event_ends
-                .push_back((now + self.config.timings.event_life, key.clone()));
+            self.event_ends.retain(|(_, old)| *old != what);
+            self.event_ends.push_back((now + life, what));
             self.store.put(Kind::Event, key, event);
             return;
         }
@@ -144,15 +149,17 @@ impl Cluster {
             "firstTimestamp": stamp(now), "lastTimestamp": stamp(now), "count": 1,
             "eventTime": Value::Null,
         });
-        self.event_ends
-            .push_back((now + self.config.timings.event_life, key.clone()));
+        self.event_ends.push_back((now + life, what.clone()));
+        self.event_names.insert(what, key.clone());
         self.store.put(Kind::Event, key, event);
     }
 
     /// Events go when the next one comes: an idle world has no timer for them.
     fn forget_old_events(&mut self, now: Time) {
-        while let Some((_, key)) = self.event_ends.pop_front_if(|(end, _)| *end <= now) {
-            self.store.remove(Kind::Event, &key);
+        while let Some((_, what)) = self.event_ends.pop_front_if(|(end, _)| *end <= now) {
+            if let Some(key) = self.event_names.remove(&what) {
+                self.store.remove(Kind::Event, &key);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use super::events::{Severity, TAINT_CONTROLLER};
 use super::pod::PodId;
 use super::report::KillCause;
 use super::scheduler::tolerates;
-use super::status::condition;
+use super::status::disrupted;
 use super::store::{Key, Kind};
 use super::timers::Due;
 use crate::world::Time;
@@ -77,17 +77,7 @@ impl Cluster {
         pod.disrupted = Some(now);
         self.edit_pod(id, |pod| {
             if let Some(conditions) = pod["status"]["conditions"].as_array_mut() {
-                let message = "Taint manager: deleting due to NoExecute taint";
-                conditions.insert(
-                    0,
-                    condition(
-                        "DisruptionTarget",
-                        true,
-                        now,
-                        "DeletionByTaintManager",
-                        message,
-                    ),
-                );
+                conditions.insert(0, disrupted(now));
             }
         });
         let message = self.pods.get(&id).map(|pod| {

@@ -4,7 +4,7 @@ use chrono::SecondsFormat;
 
 use super::Cluster;
 use super::error::{ApiError, Reason};
-use super::pod::Container;
+use super::pod::{Container, Pod};
 use super::store::{Key, Kind};
 use crate::world::Time;
 
@@ -94,27 +94,7 @@ impl Cluster {
         let pod = id
             .and_then(|id| self.pods.get(id))
             .ok_or_else(|| ApiError::not_found(Kind::Pod, name))?;
-        let names: Vec<&str> = pod
-            .containers
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect();
-        let asked = match (container, names.as_slice()) {
-            (Some(asked), names) if names.contains(&asked) => asked,
-            (Some(asked), _) => {
-                return Err(ApiError::bad_request(format!(
-                    "container {asked} is not valid for pod {name}"
-                )));
-            }
-            (None, [only]) => only,
-            (None, several) => {
-                let message = format!(
-                    "a container name must be specified for pod {name}, choose one of: [{}]",
-                    several.join(" ")
-                );
-                return Err(ApiError::bad_request(message));
-            }
-        };
+        let asked = choose(pod, container)?;
         let Some(node) = pod.node() else {
             return Ok(LogView {
                 uid: &pod.uid,
@@ -133,24 +113,7 @@ impl Cluster {
                 ),
             ));
         }
-        match &pod.container {
-            Container::Running { .. } | Container::Ended { .. } => {}
-            Container::Unseen | Container::Waiting { .. } => {
-                let reason = match &pod.container {
-                    Container::Waiting { reason, .. } => reason,
-                    _ => "ContainerCreating",
-                };
-                let why = match reason {
-                    "ContainerCreating" => "waiting to start: ContainerCreating".to_owned(),
-                    other => format!(
-                        "waiting to start: trying and failing to start the container: {other}"
-                    ),
-                };
-                return Err(ApiError::bad_request(format!(
-                    "container \"{asked}\" in pod \"{name}\" is {why}"
-                )));
-            }
-        }
+        check_started(pod, asked)?;
         Ok(LogView {
             uid: &pod.uid,
             lines: pod.log.from(from),
@@ -158,4 +121,50 @@ impl Cluster {
             open: pod.runs(),
         })
     }
+}
+
+/// The container that is meant.
+fn choose<'a>(pod: &'a Pod, container: Option<&str>) -> Result<&'a str, ApiError> {
+    let names: Vec<&str> = pod
+        .containers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let pod = &pod.key.name;
+    match (container, names.as_slice()) {
+        (Some(asked), names) => names
+            .iter()
+            .copied()
+            .find(|name| *name == asked)
+            .ok_or_else(|| {
+                ApiError::bad_request(format!("container {asked} is not valid for pod {pod}"))
+            }),
+        (None, [only]) => Ok(only),
+        (None, several) => Err(ApiError::bad_request(format!(
+            "a container name must be specified for pod {pod}, choose one of: [{}]",
+            several.join(" ")
+        ))),
+    }
+}
+
+fn check_started(pod: &Pod, container: &str) -> Result<(), ApiError> {
+    let why = match &pod.container {
+        Container::Running { .. } | Container::Ended { .. } => return Ok(()),
+        Container::Unseen => "ContainerCreating".to_owned(),
+        Container::Waiting {
+            reason: "ContainerCreating",
+            ..
+        } => "ContainerCreating".to_owned(),
+        Container::Waiting { reason, .. } => {
+            format!("trying and failing to start the container: {reason}")
+        }
+    };
+    // A pod that never came to a container has no log and never will.
+    if pod.phase.is_terminal() {
+        return Ok(());
+    }
+    let pod = &pod.key.name;
+    Err(ApiError::bad_request(format!(
+        "container \"{container}\" in pod \"{pod}\" is waiting to start: {why}"
+    )))
 }

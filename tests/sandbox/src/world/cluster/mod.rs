@@ -76,8 +76,12 @@ pub struct Cluster {
     boards: BTreeMap<String, Board>,
     broken_images: BTreeSet<String>,
     next_behaviours: VecDeque<Behaviour>,
-    event_ends: VecDeque<(Time, Key)>,
+    /// When events end, by what they say.
+    event_ends: VecDeque<(Time, String)>,
+    event_names: BTreeMap<String, Key>,
     report: Report,
+    /// The day on which runners say that their version ends.
+    version_ends: Option<String>,
     weather: WatchWeather,
     /// Verbs and resources that the caller has no right to.
     forbidden: BTreeSet<(String, String)>,
@@ -104,7 +108,9 @@ impl Cluster {
             broken_images: BTreeSet::new(),
             next_behaviours: VecDeque::new(),
             event_ends: VecDeque::new(),
+            event_names: BTreeMap::new(),
             report: Report::default(),
+            version_ends: None,
             weather: WatchWeather::default(),
             forbidden: BTreeSet::new(),
             last_pod: 0,

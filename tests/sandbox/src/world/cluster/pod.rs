@@ -59,6 +59,8 @@ pub enum Behaviour {
     HangsAfterJob,
     /// Its container fails before the runner connects.
     FailsBeforeJob,
+    /// Docker does not come up; its container ends well without a job.
+    DockerNotReady,
     /// Its runner never says a word to GitHub.
     NeverRegisters,
 }

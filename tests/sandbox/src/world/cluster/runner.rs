@@ -14,6 +14,17 @@ use super::timers::Step;
 use crate::world::Time;
 use crate::world::github::{Assigned, ConnectRefused, GitHub, JobId, Poll, RunnerId};
 
+/// What dockerd says when it cannot start.
+const NO_DOCKER: &str =
+    "failed to start daemon: error initializing graphdriver: no space left on device";
+
+/// How the runner's own process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Well,
+    Error,
+}
+
 impl Cluster {
     /// How the container that starts now will behave: what was ordered for the next pod, else for its board, else chance.
     pub(super) fn draw_behaviour(&mut self, id: PodId) -> Behaviour {
@@ -70,8 +81,13 @@ impl Cluster {
                 self.next_step(id, Step::Connect, after, now);
             }
             Behaviour::FailsBeforeJob => {
-                self.say(id, "failed to start daemon: error initializing graphdriver: no space left on device", now);
+                self.say(id, NO_DOCKER, now);
                 self.next_step(id, Step::Exit(1), after, now);
+            }
+            Behaviour::DockerNotReady => {
+                self.say(id, NO_DOCKER, now);
+                self.say(id, "Waiting for docker to be ready.", now);
+                self.next_step(id, Step::Exit(0), after, now);
             }
             Behaviour::NeverRegisters => {}
         }
@@ -97,32 +113,33 @@ impl Cluster {
             return;
         };
         let version = self.config.runner_version.clone();
-        self.say(id, "", now);
-        match github.runner_connect(&jit_config, now) {
+        self.say(id, "Waiting for docker to be ready.", now);
+        self.say(id, "Docker is ready.", now);
+        let answer = github.runner_connect(&jit_config, now);
+        self.say(id, "√ Connected to GitHub", now);
+        match answer {
             Ok(runner) => {
-                self.say(id, "√ Connected to GitHub", now);
                 self.say(id, "", now);
                 self.say(id, format!("Current runner version: '{version}'"), now);
+                if let Some(day) = self.version_ends.clone() {
+                    self.say(
+                        id,
+                        format!(
+                            "Runner Version {version} will no longer be able to run jobs on {day}, \
+                             please update your runner version"
+                        ),
+                        now,
+                    );
+                }
                 self.say(id, format!("{}: Listening for Jobs", second(now)), now);
                 if let Some(pod) = self.pods.get_mut(&id) {
                     pod.process = Process::Idle { runner };
                 }
                 self.runner_asks(id, github, now);
             }
-            Err(ConnectRefused::NotRegistered) => {
-                self.say(id, "Failed to create a session. The runner registration has been deleted from the server, please re-configure.", now);
-                self.runner_exits(id, now);
-            }
-            Err(ConnectRefused::AlreadyUsed) => {
-                self.say(id, "√ Connected to GitHub", now);
-                self.say(id, "A session for this runner already exists.", now);
-                self.runner_exits(id, now);
-            }
-            Err(ConnectRefused::VersionDeprecated) => {
-                self.say(id, "√ Connected to GitHub", now);
-                self.say(id, format!("This runner version ({version}) is out of date and will no longer be able to run jobs."), now);
-                self.say(id, format!("An error occurred: Runner version v{version} is deprecated and cannot receive messages."), now);
-                self.runner_exits(id, now);
+            Err(refused) => {
+                self.say(id, refusal(refused, &version), now);
+                self.runner_exits(id, Exit::Error, now);
             }
         }
     }
@@ -136,8 +153,8 @@ impl Cluster {
         match github.runner_poll(runner, now) {
             Poll::Idle => self.next_step(id, Step::Poll, self.config.timings.poll, now),
             Poll::Removed => {
-                self.say(id, "The runner registration has been deleted from the server, please re-configure.", now);
-                self.runner_exits(id, now);
+                self.say(id, refusal(ConnectRefused::NotRegistered, ""), now);
+                self.runner_exits(id, Exit::Well, now);
             }
             Poll::Job(job) => self.job_begins(id, runner, job, now),
         }
@@ -202,12 +219,22 @@ impl Cluster {
         if pod.behaviour != Behaviour::HangsAfterJob {
             self.say(id, "√ Removed .credentials", now);
             self.say(id, "√ Removed .runner", now);
-            self.runner_exits(id, now);
+            self.runner_exits(id, Exit::Well, now);
         }
     }
 
     /// The runner is done. The image's entrypoint ends well whatever the runner's own exit status was.
-    fn runner_exits(&mut self, id: PodId, now: Time) {
+    fn runner_exits(&mut self, id: PodId, how: Exit, now: Time) {
+        let word = match how {
+            Exit::Well => "0 return code",
+            Exit::Error => "terminated error",
+        };
+        self.say(
+            id,
+            format!("Runner listener exit with {word}, stop the service, no retry needed."),
+            now,
+        );
+        self.say(id, "Exiting runner...", now);
         if let Some(pod) = self.pods.get_mut(&id) {
             pod.process = Process::Other;
         }
@@ -270,6 +297,20 @@ impl Cluster {
             .and_then(|pod| pod.node())
             .and_then(|node| self.boards.get(node));
         board.map_or(1, |board| board.slow)
+    }
+}
+
+/// What a runner prints that is not let in.
+fn refusal(why: ConnectRefused, version: &str) -> String {
+    match why {
+        ConnectRefused::NotRegistered => {
+            "Failed to create a session. The runner registration has been deleted from the server, please re-configure."
+                .to_owned()
+        }
+        ConnectRefused::AlreadyUsed => "A session for this runner already exists.".to_owned(),
+        ConnectRefused::VersionDeprecated => {
+            format!("An error occurred: Runner version v{version} is deprecated and cannot receive messages.")
+        }
     }
 }
 

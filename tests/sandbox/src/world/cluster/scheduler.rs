@@ -2,17 +2,18 @@
 //! they wait. It looks again whenever something changed that may let one in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rand::Rng;
 use serde_json::{Value, json};
 
-use super::Cluster;
 use super::admission::{list, node_terms};
 use super::events::{DEFAULT_SCHEDULER, Severity};
 use super::pod::{Placement, PodId};
 use super::quantity::{self, Milli};
 use super::store::Kind;
 use super::timers::{Due, Step};
+use super::{Cluster, SLOT};
 use crate::world::Time;
 
 /// Why a board does not take a pod.
@@ -34,7 +35,10 @@ impl Misfit {
             Self::Selector => vec!["node(s) didn't match Pod's node affinity/selector".to_owned()],
             Self::Insufficient(resources) => resources
                 .iter()
-                .map(|r| format!("Insufficient {r}"))
+                .map(|resource| match resource.as_str() {
+                    "pods" => "Too many pods".to_owned(),
+                    resource => format!("Insufficient {resource}"),
+                })
                 .collect(),
         }
     }
@@ -58,52 +62,60 @@ impl Cluster {
             .filter(|(_, pod)| pod.in_api && pod.node().is_none() && !pod.phase.is_terminal())
             .map(|(id, _)| *id)
             .collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let nodes: Vec<Arc<Value>> = self
+            .store
+            .all(Kind::Node)
+            .map(|(_, node)| Arc::clone(node))
+            .collect();
+        let mut usage = self.usage();
         for id in waiting {
-            self.schedule_one(id, now);
+            if let Some(node) = self.schedule_one(id, &nodes, &usage, now)
+                && let Some(pod) = self.pods.get(&id)
+            {
+                usage.add(&node, &pod.requests);
+            }
         }
     }
 
-    fn schedule_one(&mut self, id: PodId, now: Time) {
-        let Some(pod) = self.pods.get(&id) else {
-            return;
-        };
-        let Some(document) = self.store.get(Kind::Pod, &pod.key).cloned() else {
-            return;
-        };
+    /// Binds a pod to a board, and returns which, or says why it waits.
+    fn schedule_one(
+        &mut self,
+        id: PodId,
+        nodes: &[Arc<Value>],
+        usage: &Usage,
+        now: Time,
+    ) -> Option<String> {
+        let pod = self.pods.get(&id)?;
+        let document = Arc::clone(self.store.get(Kind::Pod, &pod.key)?);
         let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
-        let mut best: Vec<String> = Vec::new();
+        let mut best: Vec<&str> = Vec::new();
         let mut most_free = Milli::MIN;
-        let nodes: Vec<_> = self
-            .store
-            .all(Kind::Node)
-            .map(|(key, node)| (key.name.clone(), node.clone()))
-            .collect();
-        for (name, node) in &nodes {
-            match self.misfit(id, &document["spec"], node) {
-                Some(misfit) => {
-                    for reason in misfit.told() {
-                        *refusals.entry(reason).or_default() += 1;
-                    }
+        for node in nodes {
+            if let Some(misfit) = misfit(&document["spec"], &pod.requests, node, usage) {
+                for reason in misfit.told() {
+                    *refusals.entry(reason).or_default() += 1;
                 }
-                None => {
-                    let free = self.free(name, node, super::SLOT);
-                    if free > most_free {
-                        best.clear();
-                        most_free = free;
-                    }
-                    if free == most_free {
-                        best.push(name.clone());
-                    }
-                }
+                continue;
+            }
+            let free = usage.free(node, SLOT);
+            if free > most_free {
+                best.clear();
+                most_free = free;
+            }
+            if free == most_free {
+                best.push(node["metadata"]["name"].as_str().unwrap_or_default());
             }
         }
-        match best.len() {
-            0 => self.leave_waiting(id, &explain(nodes.len(), &refusals), now),
-            several => {
-                let chosen = self.rng.random_range(0..several);
-                self.bind(id, &best.swap_remove(chosen), now);
-            }
+        if best.is_empty() {
+            self.leave_waiting(id, &explain(nodes.len(), &refusals), now);
+            return None;
         }
+        let chosen = best[self.rng.random_range(0..best.len())].to_owned();
+        self.bind(id, &chosen, now);
+        Some(chosen)
     }
 
     fn bind(&mut self, id: PodId, node: &str, now: Time) {
@@ -166,57 +178,86 @@ impl Cluster {
         );
     }
 
-    fn misfit(&self, id: PodId, spec: &Value, node: &Value) -> Option<Misfit> {
-        let tolerations = list(&spec["tolerations"]);
-        let cordon = json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
-        if node["spec"]["unschedulable"] == true && !tolerated(tolerations, &cordon) {
-            return Some(Misfit::Cordoned);
-        }
-        let refused = list(&node["spec"]["taints"])
-            .iter()
-            .find(|taint| taint["effect"] != "PreferNoSchedule" && !tolerated(tolerations, taint));
-        if let Some(taint) = refused {
-            let word = |field: &str| taint[field].as_str().unwrap_or_default().to_owned();
-            return Some(Misfit::Taint {
-                key: word("key"),
-                value: word("value"),
-            });
-        }
-        if !selects(spec, node) {
-            return Some(Misfit::Selector);
-        }
-        let name = node["metadata"]["name"].as_str().unwrap_or_default();
-        let pod = self.pods.get(&id)?;
-        let missing: Vec<String> = pod
-            .requests
-            .iter()
-            .filter(|(resource, wanted)| **wanted > 0 && self.free(name, node, resource) < **wanted)
-            .map(|(resource, _)| match resource.as_str() {
-                "pods" => "Too many pods".to_owned(),
-                resource => resource.to_owned(),
-            })
-            .collect();
-        (!missing.is_empty()).then_some(Misfit::Insufficient(missing))
-    }
-
-    /// What a node has left of a resource, as the API server sees it: pods that ended take nothing, even while they are
-    /// still listed.
-    fn free(&self, name: &str, node: &Value, resource: &str) -> Milli {
-        let all = quantity::parse(&node["status"]["allocatable"][resource]).unwrap_or_default();
-        all - self.bound(name, resource)
-    }
-
-    fn bound(&self, node: &str, resource: &str) -> Milli {
-        self.pods
+    /// What is taken on each node as the API server sees it: pods that ended take nothing, even while they are still
+    /// listed.
+    fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        for pod in self
+            .pods
             .values()
-            .filter(|pod| pod.in_api && !pod.reported.is_terminal() && pod.node() == Some(node))
-            .map(|pod| pod.request(resource))
-            .sum()
+            .filter(|pod| pod.in_api && !pod.reported.is_terminal())
+        {
+            if let Some(node) = pod.node() {
+                usage.add(node, &pod.requests);
+            }
+        }
+        usage
     }
 
     pub(super) fn bound_slots(&self, node: &str) -> usize {
-        usize::try_from(self.bound(node, super::SLOT) / 1000).unwrap_or_default()
+        let there = self
+            .pods
+            .values()
+            .filter(|pod| pod.in_api && !pod.reported.is_terminal());
+        let bound: Milli = there
+            .filter(|pod| pod.node() == Some(node))
+            .map(|pod| pod.request(SLOT))
+            .sum();
+        usize::try_from(bound / 1000).unwrap_or_default()
     }
+}
+
+/// What is taken of each resource on each node.
+#[derive(Debug, Default)]
+struct Usage(BTreeMap<String, BTreeMap<String, Milli>>);
+
+impl Usage {
+    fn add(&mut self, node: &str, requests: &BTreeMap<String, Milli>) {
+        let taken = self.0.entry(node.to_owned()).or_default();
+        for (resource, amount) in requests {
+            *taken.entry(resource.clone()).or_default() += amount;
+        }
+    }
+
+    fn free(&self, node: &Value, resource: &str) -> Milli {
+        let all = quantity::parse(&node["status"]["allocatable"][resource]).unwrap_or_default();
+        let taken = node["metadata"]["name"]
+            .as_str()
+            .and_then(|name| self.0.get(name)?.get(resource));
+        all - taken.copied().unwrap_or_default()
+    }
+}
+
+/// Why a node does not take a pod, if it does not.
+fn misfit(
+    spec: &Value,
+    requests: &BTreeMap<String, Milli>,
+    node: &Value,
+    usage: &Usage,
+) -> Option<Misfit> {
+    let tolerations = list(&spec["tolerations"]);
+    let cordon = json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
+    if node["spec"]["unschedulable"] == true && !tolerated(tolerations, &cordon) {
+        return Some(Misfit::Cordoned);
+    }
+    let refused = list(&node["spec"]["taints"])
+        .iter()
+        .find(|taint| taint["effect"] != "PreferNoSchedule" && !tolerated(tolerations, taint));
+    if let Some(taint) = refused {
+        let word = |field: &str| taint[field].as_str().unwrap_or_default().to_owned();
+        return Some(Misfit::Taint {
+            key: word("key"),
+            value: word("value"),
+        });
+    }
+    if !selects(spec, node) {
+        return Some(Misfit::Selector);
+    }
+    let missing = requests
+        .iter()
+        .filter(|(resource, wanted)| **wanted > 0 && usage.free(node, resource) < **wanted);
+    let missing: Vec<String> = missing.map(|(resource, _)| resource.clone()).collect();
+    (!missing.is_empty()).then_some(Misfit::Insufficient(missing))
 }
 
 fn explain(nodes: usize, refusals: &BTreeMap<String, usize>) -> String {

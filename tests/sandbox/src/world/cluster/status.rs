@@ -98,78 +98,72 @@ impl Pod {
     fn conditions(&self, created: Time) -> Vec<Value> {
         let mut conditions = Vec::new();
         if let Some(at) = self.disrupted {
-            let message = "Taint manager: deleting due to NoExecute taint";
-            conditions.push(condition(
-                "DisruptionTarget",
-                true,
-                at,
-                "DeletionByTaintManager",
-                message,
-            ));
+            conditions.push(disrupted(at));
         }
         if let Some(noticed) = self.start_time {
-            let done = self.phase.is_terminal();
-            let (since, ready) = match &self.container {
-                Container::Running { started } => (*started, true),
-                Container::Ended { finished, .. } => (*finished, false),
-                Container::Unseen | Container::Waiting { .. } => (noticed, false),
-            };
-            let (reason, message) = match self.phase {
-                Phase::Running => ("", String::new()),
-                Phase::Succeeded => ("PodCompleted", String::new()),
-                Phase::Failed => ("PodFailed", String::new()),
-                Phase::Pending => (
-                    "ContainersNotReady",
-                    format!(
-                        "containers with unready status: [{}]",
-                        self.container_name()
-                    ),
-                ),
-            };
-            let sandbox = !done
-                && !matches!(
-                    self.container,
-                    Container::Unseen | Container::Waiting { .. }
-                );
-            conditions.push(condition(
-                "PodReadyToStartContainers",
-                sandbox,
-                since,
-                "",
-                "",
-            ));
-            let initialized = if self.phase == Phase::Succeeded {
-                "PodCompleted"
-            } else {
-                ""
-            };
-            conditions.push(condition("Initialized", true, noticed, initialized, ""));
-            conditions.push(condition("Ready", ready, since, reason, &message));
-            conditions.push(condition("ContainersReady", ready, since, reason, &message));
+            conditions.extend(self.kubelet_conditions(noticed));
         }
         match &self.placement {
             Placement::Waiting => {}
             Placement::Unschedulable { since, message } => {
-                conditions.push(condition(
-                    "PodScheduled",
-                    false,
-                    *since,
-                    "Unschedulable",
-                    message,
-                ));
+                let waits = condition("PodScheduled", false, *since, "Unschedulable", message);
+                conditions.push(waits);
             }
             Placement::Bound { since, .. } => {
-                conditions.push(condition(
-                    "PodScheduled",
-                    true,
-                    (*since).max(created),
-                    "",
-                    "",
-                ));
+                let since = (*since).max(created);
+                conditions.push(condition("PodScheduled", true, since, "", ""));
             }
         }
         conditions
     }
+
+    fn kubelet_conditions(&self, noticed: Time) -> [Value; 4] {
+        let started = !matches!(
+            self.container,
+            Container::Unseen | Container::Waiting { .. }
+        );
+        let (since, ready) = match &self.container {
+            Container::Running { started } => (*started, true),
+            Container::Ended { finished, .. } => (*finished, false),
+            Container::Unseen | Container::Waiting { .. } => (noticed, false),
+        };
+        let (reason, message) = match self.phase {
+            Phase::Running => ("", String::new()),
+            Phase::Succeeded => ("PodCompleted", String::new()),
+            Phase::Failed => ("PodFailed", String::new()),
+            Phase::Pending => {
+                let waiting = self.container_name();
+                (
+                    "ContainersNotReady",
+                    format!("containers with unready status: [{waiting}]"),
+                )
+            }
+        };
+        let completed = if self.phase == Phase::Succeeded {
+            reason
+        } else {
+            ""
+        };
+        let sandbox = started && !self.phase.is_terminal();
+        [
+            condition("PodReadyToStartContainers", sandbox, since, "", ""),
+            condition("Initialized", true, noticed, completed, ""),
+            condition("Ready", ready, since, reason, &message),
+            condition("ContainersReady", ready, since, reason, &message),
+        ]
+    }
+}
+
+/// The condition of a pod that is being evicted.
+pub(super) fn disrupted(since: Time) -> Value {
+    let message = "Taint manager: deleting due to NoExecute taint";
+    condition(
+        "DisruptionTarget",
+        true,
+        since,
+        "DeletionByTaintManager",
+        message,
+    )
 }
 
 impl Cluster {

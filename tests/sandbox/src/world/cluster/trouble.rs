@@ -169,6 +169,11 @@ impl Cluster {
         self.next_behaviours.push_back(behaviour);
     }
 
+    /// Runners that connect from now on say in their log that their version will end on `day`, and go on working.
+    pub fn set_version_warning(&mut self, day: Option<&str>) {
+        self.version_ends = day.map(str::to_owned);
+    }
+
     /// Whether pulls of `image` fail everywhere. Boards that have it keep it.
     pub fn set_image_broken(&mut self, image: &str, broken: bool) {
         if broken {

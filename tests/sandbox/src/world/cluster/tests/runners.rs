@@ -194,7 +194,6 @@ fn a_refused_version_is_told_in_the_log() {
     scene.create_runner("a");
     scene.pass(4.0);
     assert_eq!(scene.phase("a"), Some(Phase::Succeeded));
-    assert!(scene.line("a", "will no longer be able to run jobs"));
     assert!(scene.line("a", "is deprecated and cannot receive messages"));
 }
 
@@ -249,4 +248,33 @@ fn a_busy_world_is_the_same_for_the_same_seed() {
     };
     assert_eq!(story(11), story(11));
     assert_ne!(story(11), story(12));
+}
+
+#[test]
+fn a_version_that_will_end_is_warned_of_and_works() {
+    let mut scene = Scene::new(&[("scw-em-rv1", 1)]);
+    scene
+        .world
+        .cluster
+        .set_version_warning(Some("September 24, 2026"));
+    let job = scene.busy("a", 3);
+    scene.pass(4.0);
+    assert!(scene.line(
+        "a",
+        "will no longer be able to run jobs on September 24, 2026"
+    ));
+    assert_eq!(scene.job_state(job), "success");
+}
+
+#[test]
+fn a_pod_may_end_well_without_docker() {
+    let mut scene = Scene::new(&[("scw-em-rv1", 1)]);
+    scene
+        .world
+        .cluster
+        .next_pod_behaves(Behaviour::DockerNotReady);
+    scene.create_runner("a");
+    scene.pass(4.0);
+    assert_eq!(scene.phase("a"), Some(Phase::Succeeded));
+    assert!(!scene.line("a", "Connected to GitHub"));
 }

@@ -1,0 +1,361 @@
+//! `rise sandbox`: everything on one machine, with no set-up.
+//!
+//! A private PostgreSQL, a pretend GitHub and a pretend Kubernetes live in this process; webhook intake and scheduler
+//! are children of the same executable and meet them over real sockets. Whatever ends this process, even `kill -9`, ends the
+//! children and the database too.
+
+mod child;
+mod folder;
+mod report;
+mod story;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rise_model::config::Caps;
+use sandbox::doors::github::GitHubDoorConfig;
+use sandbox::doors::webhooks::WebhooksConfig;
+use sandbox::doors::{Doors, DoorsConfig, SharedWorld};
+use sandbox::pg::{self, Postgres};
+use sandbox::world::WorldConfig;
+use sandbox::world::cluster::{ClusterConfig, NodeConfig};
+use sandbox::world::github::{AppKind, GitHubConfig};
+use services::store::{Store, migrate};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
+
+use super::Context;
+use crate::block_on;
+use crate::cli::Sandbox as Options;
+use crate::exit::{Exit, Failure, Outcome, chain};
+use crate::output::{Format, Output};
+
+use child::{Child, Role};
+use folder::{Folder, Variables};
+use report::Report;
+use story::Story;
+
+/// The sandbox is the staging environment, so that the replaced service's SQL recipes run as they are printed.
+const SCHEMA: &str = "staging";
+/// Traffic stops this long before the end, so that the last jobs can finish.
+const CALM: Duration = Duration::from_secs(15);
+/// Everything must answer within this.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Runs the sandbox until its time is over or somebody ends it.
+pub(super) fn run(context: &Context, options: Options) -> Outcome {
+    let configuration = context.configuration()?;
+    let parts = Parts {
+        caps: configuration.file.caps.clone(),
+        database: configuration.file.database,
+        config: context.cli.choice().file,
+    };
+    block_on(async move { Box::pin(play(&options, parts)).await })
+}
+
+/// What the sandbox takes from the configuration.
+struct Parts {
+    caps: Caps,
+    database: services::config::DatabaseSection,
+    config: Option<std::path::PathBuf>,
+}
+
+/// What the parts of the sandbox know each other by; new every time.
+struct Secrets {
+    webhook: String,
+    trace: String,
+}
+
+impl Secrets {
+    fn new() -> Self {
+        let fresh = || Uuid::new_v4().to_string();
+        Self {
+            webhook: fresh(),
+            trace: fresh(),
+        }
+    }
+}
+
+/// How it came to the end.
+enum Ended {
+    /// Its time was over.
+    InTime,
+    /// A person ended it.
+    ByPerson,
+}
+
+async fn play(options: &Options, parts: Parts) -> Outcome {
+    let mut interrupted = Interrupted::listen()?;
+    let story = Arc::new(Story::new(if options.json {
+        Format::Json
+    } else {
+        Format::Text
+    }));
+    let folder = Folder::open(options.data.as_deref())?;
+    story.tell("sandbox", "starting a private PostgreSQL");
+    let postgres = tokio::select! {
+        started = start_postgres(options) => started?,
+        () = interrupted.wait() => return Ok(Exit::Cancelled),
+    };
+    let ended = {
+        let played = with_postgres(options, parts, &folder, &postgres, &story, &mut interrupted);
+        tokio::select! {
+            ended = Box::pin(played) => ended,
+            log = postgres.ended() => {
+                Err(Failure::new(Exit::Failed, format!("PostgreSQL ended by itself: {}", log.trim())))
+            }
+        }
+    };
+    let stopped = postgres.stop().await;
+    drop(folder);
+    let exit = ended?;
+    stopped.map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
+    Ok(exit)
+}
+
+async fn start_postgres(options: &Options) -> Result<Postgres, Failure> {
+    let data = match &options.data {
+        Some(folder) => pg::Data::Kept(folder.join("postgresql")),
+        None => pg::Data::Temporary,
+    };
+    Postgres::start(pg::Options {
+        data,
+        ..pg::Options::default()
+    })
+    .await
+    .map_err(|error| {
+        let failure = Failure::new(Exit::Failed, chain(&error));
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })
+}
+
+async fn with_postgres(
+    options: &Options,
+    parts: Parts,
+    folder: &Folder,
+    postgres: &Postgres,
+    story: &Arc<Story>,
+    interrupted: &mut Interrupted,
+) -> Outcome {
+    let url = postgres.url();
+    migrate::migrate(&url, SCHEMA).await?;
+    let store = Store::new(&url, SCHEMA, &parts.database)?;
+    story.tell(
+        "sandbox",
+        "opening the pretend GitHub and the pretend Kubernetes",
+    );
+    let began: DateTime<Utc> = std::time::SystemTime::now().into();
+    let secrets = Secrets::new();
+    let mut doors = open_doors(options, &secrets.webhook).await?;
+    let variables = Variables::new(folder, &doors, &secrets, &url, parts.config)?;
+    let ghfe = Child::start(Role::Ghfe, &variables, folder, story).await?;
+    doors.webhooks().set_target(Some(&ghfe.url()));
+    let scheduler = Child::start(Role::Scheduler, &variables, folder, story).await?;
+    let mut services = Services { ghfe, scheduler };
+    let ready = services.ready();
+    tokio::select! {
+        ready = ready => ready?,
+        died = services.died() => return Err(died),
+        () = interrupted.wait() => return finish(doors, services).await.map(|()| Exit::Cancelled),
+    }
+    folder.write_env(&variables, &services.ghfe.url(), &services.scheduler.url())?;
+    greet(story, folder, &doors, &services);
+    let world = doors.world().clone();
+    let ended = tokio::select! {
+        ended = wait_for_the_end(options, world, story, interrupted) => Ok(ended),
+        died = services.died() => Err(died),
+        task = doors.task_ended() => Err(Failure::new(Exit::Failed, task.to_string())),
+    };
+    // The report is made while everything still runs: stopping is no part of what is judged.
+    let report = match &ended {
+        Ok(_) => Some(Report::make(&doors, &store, &parts.caps, began).await?),
+        Err(_) => None,
+    };
+    store.close().await;
+    finish(doors, services).await?;
+    let exit = match ended? {
+        Ended::InTime => Exit::Done,
+        Ended::ByPerson => Exit::Cancelled,
+    };
+    conclude(options, report, exit)
+}
+
+fn conclude(options: &Options, report: Option<Report>, exit: Exit) -> Outcome {
+    let Some(report) = report else {
+        return Ok(exit);
+    };
+    let mut output = Output::stdout();
+    if options.json {
+        output.json_line(&report)?;
+    } else {
+        report.print(&mut output)?;
+    }
+    if exit == Exit::Done && !report.is_clean() {
+        return Ok(Exit::Failed);
+    }
+    // Without a set time, Ctrl-C is how the sandbox is meant to end.
+    Ok(if options.exit_after.is_none() && report.is_clean() {
+        Exit::Done
+    } else {
+        exit
+    })
+}
+
+async fn open_doors(options: &Options, webhook_secret: &str) -> Result<Doors, Failure> {
+    let mut github = GitHubConfig::default();
+    if options.no_traffic {
+        github.traffic = None;
+    }
+    let mut cluster = ClusterConfig::default();
+    let pool = "scw-em-rv1";
+    cluster.nodes.retain(|node| node.pool != pool);
+    cluster
+        .nodes
+        .extend((1..=options.boards).map(|n| NodeConfig::new(&format!("riscv-runner-{n}"), pool)));
+    let world = WorldConfig {
+        github,
+        cluster,
+        seed: options.seed,
+    };
+    let config = DoorsConfig {
+        github: GitHubDoorConfig::default(),
+        webhooks: WebhooksConfig {
+            secret: webhook_secret.to_owned(),
+            ..WebhooksConfig::default()
+        },
+        ..DoorsConfig::new(world)
+    };
+    Doors::start(config)
+        .await
+        .map_err(|error| Failure::new(Exit::Failed, chain(&error)))
+}
+
+fn greet(story: &Story, folder: &Folder, doors: &Doors, services: &Services) {
+    story.tell(
+        "sandbox",
+        &format!("webhook intake {}", services.ghfe.url()),
+    );
+    story.tell(
+        "sandbox",
+        &format!("scheduler      {}/usage.json", services.scheduler.url()),
+    );
+    story.tell("sandbox", &format!("GitHub         {}", doors.github_url()));
+    story.tell(
+        "sandbox",
+        &format!("Kubernetes     {}", doors.kubernetes().url()),
+    );
+    let env = folder.env_path().display().to_string();
+    story.tell(
+        "sandbox",
+        &format!("join it from another terminal: source {env}"),
+    );
+}
+
+async fn wait_for_the_end(
+    options: &Options,
+    world: SharedWorld,
+    story: &Story,
+    interrupted: &mut Interrupted,
+) -> Ended {
+    let Some(after) = options.exit_after else {
+        interrupted.wait().await;
+        return Ended::ByPerson;
+    };
+    let began = Instant::now();
+    let end = began + after.std();
+    let calm = began + after.std().saturating_sub(CALM);
+    tokio::select! {
+        () = sleep_until(calm) => {}
+        () = interrupted.wait() => return Ended::ByPerson,
+    }
+    story.tell("sandbox", "no more jobs come; the last ones finish");
+    world.with(|world| world.github.stop_traffic());
+    tokio::select! {
+        () = sleep_until(end) => Ended::InTime,
+        () = interrupted.wait() => Ended::ByPerson,
+    }
+}
+
+/// The two services.
+struct Services {
+    ghfe: Child,
+    scheduler: Child,
+}
+
+impl Services {
+    /// Returns when both are ready. Borrows nothing, so that their deaths can be waited for meanwhile.
+    fn ready(&self) -> impl Future<Output = Result<(), Failure>> + use<> {
+        let (ghfe, scheduler) = (self.ghfe.url(), self.scheduler.url());
+        async move {
+            let deadline = Instant::now() + READY_WITHIN;
+            child::answers(Role::Ghfe, &format!("{ghfe}/ready"), deadline).await?;
+            child::answers(Role::Scheduler, &format!("{scheduler}/ready"), deadline).await
+        }
+    }
+
+    async fn died(&mut self) -> Failure {
+        tokio::select! {
+            failure = self.ghfe.died() => failure,
+            failure = self.scheduler.died() => failure,
+        }
+    }
+}
+
+async fn finish(doors: Doors, services: Services) -> Result<(), Failure> {
+    tokio::join!(services.scheduler.stop(), services.ghfe.stop());
+    doors
+        .shutdown()
+        .await
+        .map_err(|error| Failure::new(Exit::Failed, chain(&error)))
+}
+
+/// Ctrl-C or SIGTERM.
+struct Interrupted {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Interrupted {
+    fn listen() -> Result<Self, Failure> {
+        let refused =
+            |error| Failure::new(Exit::Failed, format!("signals cannot be received: {error}"));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(refused)?,
+            terminate: signal(SignalKind::terminate()).map_err(refused)?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+impl Variables {
+    fn new(
+        folder: &Folder,
+        doors: &Doors,
+        secrets: &Secrets,
+        database: &str,
+        config: Option<std::path::PathBuf>,
+    ) -> Result<Self, Failure> {
+        let keys = doors.github().keys();
+        Ok(Self {
+            database: database.to_owned(),
+            github_api: doors.github_url().to_owned(),
+            webhook_secret: secrets.webhook.clone(),
+            trace_secret: secrets.trace.clone(),
+            organization_key: keys.private_pem(AppKind::Organization).to_owned(),
+            personal_key: keys.private_pem(AppKind::Personal).to_owned(),
+            kubeconfig: folder.write_kubeconfig(&doors.kubernetes().kubeconfig())?,
+            config: folder.config(config)?,
+        })
+    }
+}

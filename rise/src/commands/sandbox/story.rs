@@ -1,0 +1,48 @@
+//! What happens, line by line, as the services tell it.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::output::{self, Format};
+
+/// Tells what happens, or keeps silent when only the report is wanted.
+pub(super) struct Story {
+    format: Format,
+}
+
+impl Story {
+    pub(super) fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    /// One line from `who`.
+    pub(super) fn tell(&self, who: &str, what: &str) {
+        let now: DateTime<Utc> = std::time::SystemTime::now().into();
+        let line = format!("{}  {who:<9}  {what}", now.format("%H:%M:%S"));
+        match self.format {
+            Format::Text => output::told(&line),
+            // Standard output belongs to the report.
+            Format::Json => output::aside(&line),
+        }
+    }
+
+    /// A line of a service's log, in few words.
+    pub(super) fn follow(&self, who: &str, event: &Value) {
+        let Some(message) = event["message"].as_str() else {
+            return;
+        };
+        let level = event["level"].as_str().unwrap_or("INFO");
+        match (level, event["error"].as_str()) {
+            ("WARN" | "ERROR", Some(error)) => {
+                self.tell(
+                    who,
+                    &format!("{}: {message}: {error}", level.to_lowercase()),
+                );
+            }
+            ("WARN" | "ERROR", None) => {
+                self.tell(who, &format!("{}: {message}", level.to_lowercase()));
+            }
+            _ => self.tell(who, message),
+        }
+    }
+}
