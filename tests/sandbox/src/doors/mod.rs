@@ -10,6 +10,7 @@ pub mod kubernetes;
 mod shared;
 #[cfg(test)]
 mod tests;
+pub mod trouble;
 pub mod webhooks;
 
 use std::io;
@@ -111,7 +112,7 @@ impl Doors {
                 .map_err(|_| NoKey)??,
         };
         let world = SharedWorld::new(&config.world);
-        let webhooks = Webhooks::new(&config.webhooks);
+        let webhooks = Webhooks::new(&config.webhooks, config.world.seed);
         let target = webhooks.target();
         let github = GitHubDoor::new(
             &config.github,
@@ -130,7 +131,7 @@ impl Doors {
             github: github.clone(),
             github_url: String::new(),
             kubernetes: KubernetesDoor::new(world.clone(), config.kubernetes_token),
-            webhooks,
+            webhooks: webhooks.clone(),
             tasks: JoinSet::new(),
             shutdown: CancellationToken::new(),
         };
@@ -139,7 +140,7 @@ impl Doors {
         let kubernetes = doors.kubernetes.router();
         doors.kubernetes.url = doors.serve("kubernetes", kubernetes).await?;
         world.with(|world| world.github.set_api_url(&doors.github_url));
-        let sending = webhooks::send_all(config.webhooks, client, target, world, doors.closing());
+        let sending = webhooks::send_all(webhooks, config.webhooks, client, world, doors.closing());
         doors.own("webhook sender", sending);
         Ok(doors)
     }

@@ -1,16 +1,24 @@
 //! The sender of webhooks: takes what the world wants delivered, signs it, posts it with GitHub's headers, and records
 //! how that went. It tries once, as GitHub does; several are under way at a time, so that order is not kept.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use rand::Rng;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::SharedWorld;
+use super::trouble::{Trouble, WebhookTrouble, one_in};
 use crate::world::github::{Delivery, DeliveryStatus};
+
+/// The stream of chance for trouble.
+const CHANCE_STREAM: u64 = 0x686f_6f6b;
 
 /// How deliveries are sent.
 #[derive(Debug, Clone)]
@@ -40,13 +48,47 @@ impl Default for WebhooksConfig {
 #[derive(Debug, Clone)]
 pub struct Webhooks {
     target: watch::Sender<Option<String>>,
+    trouble: Arc<Trouble<WebhookTrouble>>,
+    to_lose: Arc<AtomicUsize>,
 }
 
 impl Webhooks {
-    pub(super) fn new(config: &WebhooksConfig) -> Self {
+    pub(super) fn new(config: &WebhooksConfig, seed: u64) -> Self {
         Self {
             target: watch::Sender::new(config.target.clone()),
+            trouble: Arc::new(Trouble::none(seed, CHANCE_STREAM)),
+            to_lose: Arc::default(),
         }
+    }
+
+    /// From now on deliveries meet this trouble by chance.
+    pub fn set_trouble(&self, trouble: WebhookTrouble) {
+        self.trouble.set(trouble);
+    }
+
+    /// The next `count` deliveries do not arrive; GitHub lists them as failed.
+    pub fn lose_next(&self, count: usize) {
+        self.to_lose.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// What will become of one delivery.
+    fn fate(&self) -> Fate {
+        let one_less = |left: usize| left.checked_sub(1);
+        let named = self
+            .to_lose
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        self.trouble.draw(|trouble, chance| {
+            let lost = one_in(trouble.lose_one_in, chance) || named.is_ok();
+            let doubled = one_in(trouble.double_one_in, chance);
+            Fate {
+                copies: match (lost, doubled) {
+                    (true, _) => 0,
+                    (false, true) => 2,
+                    (false, false) => 1,
+                },
+                delay: chance.random_range(Duration::ZERO..=trouble.delay_up_to),
+            }
+        })
     }
 
     /// From now on deliveries go to `url`; with `None` they wait.
@@ -95,6 +137,15 @@ pub(super) fn headers(delivery: &Delivery) -> Vec<(String, Value)> {
     .into()
 }
 
+/// What becomes of a delivery.
+#[derive(Debug, Clone, Copy)]
+struct Fate {
+    /// How often it is sent.
+    copies: u32,
+    /// How late.
+    delay: Duration,
+}
+
 /// What a delivery needs on its way.
 #[derive(Clone)]
 struct Sender {
@@ -105,12 +156,13 @@ struct Sender {
 
 /// Sends deliveries until `shutdown`.
 pub(super) async fn send_all(
+    webhooks: Webhooks,
     config: WebhooksConfig,
     client: reqwest::Client,
-    mut target: watch::Receiver<Option<String>>,
     world: SharedWorld,
     shutdown: CancellationToken,
 ) {
+    let mut target = webhooks.target();
     let mut changes = world.changes();
     let sender = Sender {
         client,
@@ -119,7 +171,7 @@ pub(super) async fn send_all(
     };
     // Those under way. Dropped, and so ended, when this function ends.
     let mut under_way = JoinSet::new();
-    let mut waiting = std::collections::VecDeque::new();
+    let mut waiting = VecDeque::new();
     loop {
         changes.mark_unchanged();
         let url = target.borrow_and_update().clone();
@@ -131,7 +183,7 @@ pub(super) async fn send_all(
                 let Some(delivery) = waiting.pop_front() else {
                     break;
                 };
-                under_way.spawn(sender.clone().send(url.clone(), delivery));
+                under_way.spawn(sender.clone().send(url.clone(), delivery, webhooks.fate()));
             }
         }
         tokio::select! {
@@ -148,23 +200,35 @@ pub(super) async fn send_all(
 }
 
 impl Sender {
-    async fn send(self, url: String, delivery: Delivery) {
-        let body = delivery.payload.to_string();
-        let mut request = self.client.post(&url);
-        for (name, value) in headers(&delivery) {
-            request = request.header(name, value.as_str().unwrap_or_default());
+    async fn send(self, url: String, delivery: Delivery, fate: Fate) {
+        tokio::time::sleep(fate.delay).await;
+        let mut status = DeliveryStatus::FailedToConnect;
+        for _ in 0..fate.copies {
+            status = self.post(&url, &delivery).await;
         }
-        let signature = signature(&self.secret, body.as_bytes());
-        let request = request.header("X-Hub-Signature-256", signature).body(body);
-        let status = match request.send().await {
-            Ok(answer) => DeliveryStatus::Answered(answer.status().as_u16()),
-            Err(error) if error.is_timeout() => DeliveryStatus::TimedOut,
-            Err(_) => DeliveryStatus::FailedToConnect,
-        };
         self.world.with(|world| {
             let now = world.now();
             world.github.delivery_answered(delivery.id, status, now);
         });
+    }
+
+    async fn post(&self, url: &str, delivery: &Delivery) -> DeliveryStatus {
+        let body = delivery.payload.to_string();
+        let mut request = self.client.post(url);
+        for (name, value) in headers(delivery) {
+            request = request.header(name, value.as_str().unwrap_or_default());
+        }
+        let signature = signature(&self.secret, body.as_bytes());
+        match request
+            .header("X-Hub-Signature-256", signature)
+            .body(body)
+            .send()
+            .await
+        {
+            Ok(answer) => DeliveryStatus::Answered(answer.status().as_u16()),
+            Err(error) if error.is_timeout() => DeliveryStatus::TimedOut,
+            Err(_) => DeliveryStatus::FailedToConnect,
+        }
     }
 }
 

@@ -30,6 +30,11 @@ impl Ask<'_> {
         format!("{}{}", github.api_url(), self.uri.path())
     }
 
+    /// Where webhooks go. GitHub does not let an App be without a URL, so there is one that leads nowhere.
+    fn hook_url(&self) -> &str {
+        self.hook_url.as_deref().unwrap_or("https://unset.invalid/")
+    }
+
     /// The App that asks by JWT.
     fn app(&self) -> Result<i64, Reply> {
         match self.caller {
@@ -146,11 +151,12 @@ fn app(github: &GitHub, ask: &Ask<'_>) -> Result<Reply, Reply> {
 
 fn hook_config(ask: &Ask<'_>) -> Result<Reply, Reply> {
     ask.app()?;
-    let mut config = json!({"content_type": "json", "insecure_ssl": "0", "secret": "********"});
-    if let Some(url) = &ask.hook_url {
-        config["url"] = url.as_str().into();
-    }
-    Ok(Reply::ok(config))
+    Ok(Reply::ok(json!({
+        "content_type": "json",
+        "insecure_ssl": "0",
+        "secret": "********",
+        "url": ask.hook_url(),
+    })))
 }
 
 fn token(github: &mut GitHub, ask: &Ask<'_>, id: InstallationId) -> Result<Reply, Reply> {
@@ -270,7 +276,7 @@ fn delivery(github: &GitHub, ask: &Ask<'_>, id: DeliveryId) -> Result<Reply, Rep
     let found = github.deliveries(ask.app()?).find(|it| it.id == id);
     let found = found.ok_or_else(Reply::not_found)?;
     let mut body = delivery_item(found);
-    body["url"] = ask.hook_url.clone().unwrap_or_default().into();
+    body["url"] = ask.hook_url().into();
     body["request"] = json!({
         "headers": webhooks::headers(found).into_iter().collect::<serde_json::Map<_, _>>(),
         "payload": *found.payload,

@@ -1,7 +1,7 @@
 //! GitHub's REST API on the world, with its authentication, limits, conditional requests and delays.
 //!
-//! A request passes: log → armed faults → delay → who asks → limit → the operation → ETag. Every operation is a plain
-//! function on the world ([`answers`]).
+//! A request passes: log → armed faults → trouble by chance → delay → who asks → limits → the operation → ETag. Every
+//! operation is a plain function on the world.
 
 mod answers;
 mod auth;
@@ -12,7 +12,7 @@ mod reply;
 mod runners;
 
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -21,8 +21,7 @@ use axum::extract::{Query as AxumQuery, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode, header};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -35,11 +34,15 @@ use self::operation::Operation;
 use self::reply::{Query, Reply};
 use super::SharedWorld;
 use super::faults::Faults;
+use super::trouble::{ApiTrouble, Trouble, one_in};
 use crate::world::World;
-use crate::world::github::Caller;
+use crate::world::github::{Allowance, Caller, POINTS_OF_A_CHANGE};
 
 /// The largest body that is read. GitHub's own limit for these operations is not known; none needs a tenth of this.
 const MAX_BODY: usize = 1 << 20;
+
+/// The stream of chance for delays and trouble.
+const CHANCE_STREAM: u64 = 0x6170_6964;
 
 /// How the door behaves.
 #[derive(Debug, Clone)]
@@ -71,7 +74,7 @@ struct Inner {
     faults: Faults,
     log: RequestLog,
     delay: Option<RangeInclusive<Duration>>,
-    chance: Mutex<ChaCha8Rng>,
+    trouble: Trouble<ApiTrouble>,
     hook_url: watch::Receiver<Option<String>>,
 }
 
@@ -89,7 +92,7 @@ impl GitHubDoor {
             faults: Faults::default(),
             log: RequestLog::new(config.requests_kept),
             delay: config.delay.clone(),
-            chance: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+            trouble: Trouble::none(seed, CHANCE_STREAM),
             hook_url,
         }))
     }
@@ -106,6 +109,11 @@ impl GitHubDoor {
         &self.0.faults
     }
 
+    /// From now on requests meet this trouble by chance.
+    pub fn set_trouble(&self, trouble: ApiTrouble) {
+        self.0.trouble.set(trouble);
+    }
+
     /// The last requests, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestRecord> {
@@ -116,16 +124,10 @@ impl GitHubDoor {
         Router::new()
             .fallback(handle)
             .layer(middleware::from_fn_with_state(self.clone(), delay))
+            .layer(middleware::from_fn_with_state(self.clone(), trouble))
             .layer(middleware::from_fn_with_state(self.clone(), fault))
             .layer(middleware::from_fn_with_state(self.clone(), record))
             .with_state(self.clone())
-    }
-
-    /// How long the next answer takes.
-    fn next_delay(&self) -> Option<Duration> {
-        let range = self.0.delay.clone()?;
-        let mut chance = self.0.chance.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(chance.random_range(range))
     }
 }
 
@@ -168,10 +170,27 @@ async fn fault(State(door): State<GitHubDoor>, request: Request, next: Next) -> 
 }
 
 async fn delay(State(door): State<GitHubDoor>, request: Request, next: Next) -> Response {
-    if let Some(pause) = door.next_delay() {
+    if let Some(range) = door.0.delay.clone() {
+        let pause = door.0.trouble.draw(|_, chance| chance.random_range(range));
         tokio::time::sleep(pause).await;
     }
     next.run(request).await
+}
+
+async fn trouble(State(door): State<GitHubDoor>, request: Request, next: Next) -> Response {
+    let bad_gateway =
+        || Reply::error(StatusCode::BAD_GATEWAY, "Server Error").into_response(None, None);
+    let (refuse, garble) = door.0.trouble.draw(|trouble, chance| {
+        (
+            one_in(trouble.refuse_one_in, chance),
+            one_in(trouble.garble_one_in, chance),
+        )
+    });
+    if refuse {
+        return bad_gateway();
+    }
+    let answer = next.run(request).await;
+    if garble { bad_gateway() } else { answer }
 }
 
 fn operation_name(method: &Method, path: &str) -> &'static str {
@@ -196,10 +215,15 @@ async fn handle(State(door): State<GitHubDoor>, request: Request) -> Response {
             Ok(caller) => caller,
             Err(reply) => return reply.into_response(None, None),
         };
-        let counts = operation != Some(Operation::GetRateLimit);
-        let limit = github.rate_limit(caller, now);
-        if counts && limit.remaining() == 0 {
-            return Reply::forbidden(&exhausted(caller)).into_response(None, Some(limit));
+        let free = operation == Some(Operation::GetRateLimit);
+        let points = if parts.method == Method::GET {
+            1
+        } else {
+            POINTS_OF_A_CHANGE
+        };
+        let allowance = github.allowance(caller, points, now);
+        if let Some(refusal) = refusal(caller, allowance).filter(|_| !free) {
+            return refusal.into_response(None, Some(github.rate_limit(caller, now)));
         }
         let ask = Ask {
             caller,
@@ -221,20 +245,35 @@ async fn handle(State(door): State<GitHubDoor>, request: Request) -> Response {
         if known {
             reply.status = StatusCode::NOT_MODIFIED;
         }
-        if counts && !known {
-            github.count_request(caller, now);
+        if !free && !known {
+            github.count_request(caller, points, now);
         }
         reply.into_response(etag.as_deref(), Some(github.rate_limit(caller, now)))
     })
 }
 
-fn exhausted(caller: Caller) -> String {
-    match caller {
-        Caller::App(id) => format!("API rate limit exceeded for App ID {id}."),
-        Caller::Installation(id) => {
-            format!("API rate limit exceeded for installation ID {}.", id.0)
+/// What a caller hears who asks too much or too fast.
+fn refusal(caller: Caller, allowance: Allowance) -> Option<Reply> {
+    match allowance {
+        Allowance::Granted => None,
+        Allowance::Exhausted => {
+            let whose = match caller {
+                Caller::App(id) => format!("App ID {id}"),
+                Caller::Installation(id) => format!("installation ID {}", id.0),
+                Caller::Anonymous => "127.0.0.1".to_owned(),
+            };
+            Some(Reply::forbidden(&format!(
+                "API rate limit exceeded for {whose}."
+            )))
         }
-        Caller::Anonymous => "API rate limit exceeded for 127.0.0.1.".to_owned(),
+        Allowance::TooFast(wait) => {
+            let message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
+            let seconds = wait.num_seconds() + 1;
+            Some(Reply {
+                retry_after_seconds: Some(seconds),
+                ..Reply::forbidden(message)
+            })
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: Option<Value>,
     pub(super) link: Option<String>,
+    pub(super) retry_after_seconds: Option<i64>,
 }
 
 /// The query of a request.
@@ -34,6 +35,7 @@ impl Reply {
             status: StatusCode::OK,
             body: Some(body),
             link: None,
+            retry_after_seconds: None,
         }
     }
 
@@ -55,7 +57,7 @@ impl Reply {
         Self {
             status: StatusCode::NO_CONTENT,
             body: None,
-            link: None,
+            ..Self::ok(Value::Null)
         }
     }
 
@@ -67,8 +69,7 @@ impl Reply {
         });
         Self {
             status,
-            body: Some(body),
-            link: None,
+            ..Self::ok(body)
         }
     }
 
@@ -128,6 +129,9 @@ impl Reply {
         );
         if let Some(link) = &self.link {
             put(headers, header::LINK, link);
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            put(headers, header::RETRY_AFTER, &seconds.to_string());
         }
         if let Some(etag) = etag {
             put(headers, header::ETAG, etag);

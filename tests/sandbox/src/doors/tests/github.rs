@@ -4,11 +4,13 @@ use chrono::TimeDelta;
 use http::StatusCode;
 use serde_json::json;
 
-use super::support::{Answer, Client, RISCV, Receiver, installation, open, soon};
+use super::support::{Answer, Client, RISCV, Receiver, config, installation, open, soon};
 use crate::doors::Doors;
 use crate::doors::faults::Fault;
+use crate::doors::trouble::{ApiTrouble, WebhookTrouble};
 use crate::doors::webhooks::signature;
-use crate::world::github::{AppKind, GitHubConfig, JobId, Poll, RunnerId};
+use crate::world::World;
+use crate::world::github::{AppKind, DeliveryStatus, GitHubConfig, JobId, Poll, RunnerId};
 
 fn queue(doors: &Doors, repository: &str) -> JobId {
     doors.world().with(|world| {
@@ -201,7 +203,7 @@ async fn a_failed_delivery_is_not_repeated_until_somebody_asks() {
     queue(&doors, "ggml-org/llama.cpp");
     receiver.at_least(1).await;
     let app = Client::app(&doors, AppKind::Organization);
-    let answered = |world: &crate::world::World| world.github.deliveries(2_167_633).count() == 1;
+    let answered = |world: &World| world.github.deliveries(2_167_633).count() == 1;
     soon(doors.world().until(answered)).await;
     let failures = app.get("/app/hook/deliveries?status=failure").await.body;
     assert_eq!(
@@ -222,7 +224,7 @@ async fn a_failed_delivery_is_not_repeated_until_somebody_asks() {
     let received = receiver.at_least(2).await;
     let guid = |index: usize| received[index].headers["x-github-delivery"].clone();
     assert_eq!((received.len(), guid(0)), (2, guid(1)));
-    let answered = |world: &crate::world::World| world.github.deliveries(2_167_633).count() == 2;
+    let answered = |world: &World| world.github.deliveries(2_167_633).count() == 2;
     soon(doors.world().until(answered)).await;
     let newest = &app.get("/app/hook/deliveries?per_page=1").await;
     assert_eq!(
@@ -248,11 +250,39 @@ async fn a_receiver_that_is_away_is_a_failure_to_connect() {
     doors
         .webhooks()
         .set_target(Some(&format!("http://{address}/")));
-    let answered = |world: &crate::world::World| world.github.deliveries(2_167_633).count() == 1;
+    let answered = |world: &World| world.github.deliveries(2_167_633).count() == 1;
     soon(doors.world().until(answered)).await;
     let app = Client::app(&doors, AppKind::Organization);
     let failure = &app.get("/app/hook/deliveries").await.body[0];
     assert_eq!(failure["status"], "failed to connect to host");
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_answer_times_out_and_does_not_hold_up_others() {
+    let mut config = config(GitHubConfig::quiet());
+    config.webhooks.timeout = std::time::Duration::from_millis(200);
+    config.webhooks.parallel = 2;
+    let mut doors = Doors::start(config).await.unwrap();
+    let silent = axum::Router::new().fallback(std::future::pending::<()>);
+    let url = doors.serve("silent", silent).await.unwrap();
+    doors.webhooks().set_target(Some(&url));
+    for _ in 0..5 {
+        queue(&doors, "ggml-org/llama.cpp");
+    }
+    let all = |world: &World| world.github.deliveries(2_167_633).count() == 5;
+    soon(doors.world().until(all)).await;
+    doors.world().read(|world| {
+        for delivery in world.github.deliveries(2_167_633) {
+            assert_eq!(delivery.answer.unwrap().status, DeliveryStatus::TimedOut);
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_task_that_ends_by_itself_is_noticed() {
+    let mut doors = open(GitHubConfig::quiet()).await;
+    doors.own("short", async {});
+    assert!(soon(doors.task_ended()).await.to_string().contains("short"));
 }
 
 #[tokio::test]
@@ -522,6 +552,84 @@ async fn who_asks_too_often_is_refused_until_the_window_ends() {
         limit.body["resources"]["core"]["reset"].to_string(),
         refused.header("x-ratelimit-reset")
     );
+}
+
+#[tokio::test]
+async fn who_asks_too_fast_meets_the_secondary_limit() {
+    let doors = open(GitHubConfig::quiet()).await;
+    let client = Client::installation(&doors, AppKind::Organization, "ggml-org").await;
+    doors
+        .world()
+        .with(|world| world.github.set_points_limit(Some(11)));
+    let path = "/orgs/ggml-org/actions/runners";
+    for name in ["a", "b"] {
+        let made = client
+            .post(&format!("{path}/generate-jitconfig"), &jit(name))
+            .await;
+        assert_eq!(made.status, 201);
+    }
+    let refused = client
+        .post(&format!("{path}/generate-jitconfig"), &jit("c"))
+        .await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.message().contains("secondary rate limit"));
+    let wait: u32 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=61).contains(&wait));
+    assert_eq!(client.get(path).await.status, 200, "reading costs less");
+}
+
+#[tokio::test]
+async fn trouble_by_chance_is_what_was_asked_for() {
+    let doors = open(GitHubConfig::quiet()).await;
+    let client = Client::installation(&doors, AppKind::Organization, "ggml-org").await;
+    let path = "/orgs/ggml-org/actions/runners/generate-jitconfig";
+    doors.github().set_trouble(ApiTrouble {
+        refuse_one_in: 1,
+        garble_one_in: 0,
+    });
+    assert_eq!(client.post(path, &jit("a")).await.status, 502);
+    doors.github().set_trouble(ApiTrouble {
+        refuse_one_in: 0,
+        garble_one_in: 1,
+    });
+    assert_eq!(client.post(path, &jit("b")).await.status, 502);
+    doors.github().set_trouble(ApiTrouble::default());
+    let there = client.get("/orgs/ggml-org/actions/runners").await.body;
+    assert_eq!(
+        (&there["total_count"], &there["runners"][0]["name"]),
+        (&json!(1), &json!("b"))
+    );
+}
+
+#[tokio::test]
+async fn webhooks_are_lost_doubled_and_delayed_on_demand() {
+    let mut doors = open(GitHubConfig::quiet()).await;
+    doors.webhooks().lose_next(1);
+    let receiver = Receiver::listen(&mut doors).await;
+    queue(&doors, "ggml-org/llama.cpp");
+    let listed = |count| move |world: &World| world.github.deliveries(2_167_633).count() == count;
+    soon(doors.world().until(listed(1))).await;
+    let app = Client::app(&doors, AppKind::Organization);
+    let failures = app.get("/app/hook/deliveries?status=failure").await.body;
+    assert_eq!(
+        failures.as_array().unwrap().len(),
+        1,
+        "the first one is lost, and listed"
+    );
+    let delay_up_to = std::time::Duration::from_millis(20);
+    let trouble = WebhookTrouble {
+        lose_one_in: 0,
+        double_one_in: 1,
+        delay_up_to,
+    };
+    doors.webhooks().set_trouble(trouble);
+    queue(&doors, "ggml-org/llama.cpp");
+    let twice = receiver.at_least(2).await;
+    assert_eq!(
+        twice[0].headers["x-github-delivery"],
+        twice[1].headers["x-github-delivery"]
+    );
+    soon(doors.world().until(listed(2))).await;
 }
 
 #[tokio::test]

@@ -14,10 +14,6 @@ use crate::world::github::{AppKind, Delivery, DeliveryStatus, GitHubConfig};
 const FOLDER: &str = "../../../shared/data/github";
 
 /// The judge, or nothing where its data is not there, which is then said.
-#[expect(
-    clippy::print_stderr,
-    reason = "the only way to say that nothing was checked"
-)]
 fn judge(not_checked: &str) -> Option<Descriptions> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
     match Descriptions::load(&folder) {
@@ -59,6 +55,9 @@ async fn lived_in() -> (Doors, Vec<Delivery>) {
         github.unsuspend("sandbox-tomas", now).unwrap();
         github.uninstall("sandbox-tomas", now).unwrap();
         github.suspend("sandbox-openkernel", now).unwrap();
+        github
+            .rename_account("sandbox-openkernel", "sandbox-opencore", now)
+            .unwrap();
         github
             .deselect_repository("sandbox-ada/tinycc-rv", now)
             .unwrap();
@@ -240,6 +239,7 @@ async fn every_event_is_as_github_describes_it() {
         "installation.suspend",
         "installation.unsuspend",
         "installation_repositories.removed",
+        "installation_target.renamed",
         "workflow_job.completed",
         "workflow_job.in_progress",
         "workflow_job.queued",
@@ -258,7 +258,7 @@ async fn the_judge_finds_what_is_wrong() {
     client.get("/orgs/ggml-org/actions/runner-groups").await;
     let good = doors.github().requests().pop().unwrap();
     assert!(descriptions.check_exchange(&good).is_ok());
-    let mut bad = good.clone();
+    let mut bad = good;
     let answer = bad.answer.as_mut().unwrap();
     answer.body.as_mut().unwrap()["runner_groups"][0]["name"] = Value::Null;
     assert!(descriptions.check_exchange(&bad).is_err());

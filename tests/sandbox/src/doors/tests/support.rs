@@ -29,8 +29,8 @@ fn keys() -> AppKeys {
     KEYS.get_or_init(|| AppKeys::generate().unwrap()).clone()
 }
 
-/// Doors without delay on this world.
-pub(super) async fn open(github: GitHubConfig) -> Doors {
+/// Doors without delay on this world, still closed.
+pub(super) fn config(github: GitHubConfig) -> DoorsConfig {
     let world = WorldConfig {
         github,
         cluster: ClusterConfig::default(),
@@ -39,7 +39,12 @@ pub(super) async fn open(github: GitHubConfig) -> Doors {
     let mut config = DoorsConfig::new(world);
     config.github.delay = None;
     config.keys = Some(keys());
-    Doors::start(config).await.unwrap()
+    config
+}
+
+/// Doors without delay on this world.
+pub(super) async fn open(github: GitHubConfig) -> Doors {
+    Doors::start(config(github)).await.unwrap()
 }
 
 /// What `future` gives, unless it takes too long.

@@ -121,6 +121,11 @@ pub struct Rules {
     pub anonymous_limit: u32,
     /// The time over which requests are counted (GitHub: 1 h).
     pub limit_window: TimeDelta,
+    /// Points that a caller may spend within [`Rules::points_window`]: 1 for reading, 5 for changing (GitHub: 900). More
+    /// meets the secondary limit.
+    pub points_limit: Option<u32>,
+    /// The time over which points are counted (GitHub: 1 min).
+    pub points_window: TimeDelta,
     /// How many delivery attempts are remembered with their payloads (GitHub: those of some days).
     pub deliveries_kept: usize,
 }
@@ -137,7 +142,36 @@ impl Default for Rules {
             request_limit: 5_000,
             anonymous_limit: 60,
             limit_window: TimeDelta::hours(1),
+            points_limit: Some(900),
+            points_window: TimeDelta::minutes(1),
             deliveries_kept: 2_000,
+        }
+    }
+}
+
+impl Rules {
+    fn divided(self, by: i32) -> Self {
+        Self {
+            token_life: self.token_life / by,
+            lost_job_after: self.lost_job_after / by,
+            unused_runner_after: self.unused_runner_after / by,
+            idle_runner_after: self.idle_runner_after.map(|limit| limit / by),
+            queued_job_limit: self.queued_job_limit / by,
+            busy_lag: self.busy_lag / by,
+            limit_window: self.limit_window / by,
+            points_window: self.points_window / by,
+            ..self
+        }
+    }
+}
+
+impl TrafficConfig {
+    fn divided(self, by: i32) -> Self {
+        Self {
+            every: self.every / by,
+            runs_at_least: self.runs_at_least / by,
+            runs_at_most: self.runs_at_most / by,
+            ..self
         }
     }
 }
@@ -220,6 +254,18 @@ impl GitHubConfig {
             traffic: None,
             announce_installations: false,
             ..Self::default()
+        }
+    }
+
+    /// The same world in which everything goes `speed` times as fast. A speed of 0 is taken for 1.
+    #[must_use]
+    pub fn at_speed(self, speed: u16) -> Self {
+        let by = i32::from(speed.max(1));
+        let traffic = self.traffic.map(|traffic| traffic.divided(by));
+        Self {
+            traffic,
+            rules: self.rules.divided(by),
+            ..self
         }
     }
 }

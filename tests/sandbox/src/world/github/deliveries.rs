@@ -262,6 +262,32 @@ impl GitHub {
         );
     }
 
+    /// `installation_target.renamed`, to its App.
+    pub(super) fn announce_renamed(&mut self, id: InstallationId, from: &str, now: Time) {
+        let Some(installation) = self.installations.get(&id) else {
+            return;
+        };
+        let Some(account) = self.accounts.get(&installation.account) else {
+            return;
+        };
+        let app_id = installation.app_id;
+        let payload = json!({
+            "action": "renamed",
+            "account": self.user_json(account),
+            "changes": {"login": {"from": from}},
+            "installation": Self::installation_lite_json(id),
+            "sender": self.sender_json(account.id),
+            "target_type": account.kind.as_str(),
+        });
+        self.announce(
+            app_id,
+            ("installation_target", "renamed"),
+            (id, None),
+            payload,
+            now,
+        );
+    }
+
     fn announce(
         &mut self,
         app_id: i64,

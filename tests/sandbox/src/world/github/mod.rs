@@ -2,13 +2,16 @@
 //! tokens and limits, webhook deliveries.
 //!
 //! It is a state machine without IO. Calls carry the time; chance comes from the seed. What the outside hears of it
-//! are the deliveries in the outbox and the JSON of [`render`](self), which both doors and simulations use.
+//! are the deliveries in the outbox, and the JSON that the `…_json` methods make of it for answers.
 
 mod accounts;
 mod config;
 mod deliveries;
 mod ids;
 mod jobs;
+mod limits;
+mod owners;
+mod queue;
 mod render;
 mod runners;
 mod sessions;
@@ -31,19 +34,20 @@ pub use ids::{
     AccountId, DeliveryId, GroupId, InstallationId, JobId, RepositoryId, RunId, RunnerId,
 };
 pub use jobs::{Conclusion, Job, JobEvent, JobRunner, JobSpec, JobState, NoConclusion, Run};
+pub use limits::{Allowance, Caller, POINTS_OF_A_CHANGE, RateLimit};
 pub use render::timestamp;
 pub use runners::{
     DEFAULT_GROUP, DeleteRefused, GroupRefused, GroupVisibility, JitRefused, JitRequest, Runner,
     RunnerGroup, RunnerState, Scope,
 };
 pub use sessions::{Assigned, ConnectRefused, Poll};
-pub use tokens::{Caller, RateLimit, Token, TokenRefused, TokenRejected};
+pub use tokens::{Token, TokenRefused, TokenRejected};
 
 use super::Time;
 use deliveries::Deliveries;
 use ids::{Chance, Due, Timers};
+use limits::Usage;
 use render::Urls;
-use tokens::Window;
 use traffic::Traffic;
 
 /// The stream of chance for ids and secrets.
@@ -63,7 +67,7 @@ pub struct GitHub {
     repositories: BTreeMap<RepositoryId, Repository>,
     installations: BTreeMap<InstallationId, Installation>,
     tokens: BTreeMap<String, Token>,
-    windows: BTreeMap<Caller, Window>,
+    usage: BTreeMap<Caller, Usage>,
     runs: BTreeMap<RunId, Run>,
     jobs: BTreeMap<JobId, Job>,
     /// Queued jobs: ids grow, so the first is the oldest.
@@ -86,45 +90,7 @@ impl GitHub {
     /// GitHub at the beginning.
     #[must_use]
     pub fn new(config: &GitHubConfig, seed: u64, now: Time) -> Self {
-        let mut chance = Chance::new(seed, IDS_STREAM);
-        let apps = [
-            (config.organization_app, AppKind::Organization),
-            (config.personal_app, AppKind::Personal),
-        ]
-        .map(|(id, kind)| App {
-            id,
-            kind,
-            client_id: format!("Iv23li{}", chance.text(14)),
-            permissions: permissions(kind, config.actions_permission),
-        });
-        let traffic = config.traffic.clone();
-        let mut github = Self {
-            rules: config.rules.clone(),
-            urls: Urls::default(),
-            chance,
-            timers: Timers::default(),
-            apps: apps.into(),
-            accounts: BTreeMap::new(),
-            repositories: BTreeMap::new(),
-            installations: BTreeMap::new(),
-            tokens: BTreeMap::new(),
-            windows: BTreeMap::new(),
-            runs: BTreeMap::new(),
-            jobs: BTreeMap::new(),
-            queued: BTreeSet::new(),
-            groups: BTreeMap::new(),
-            runners: BTreeMap::new(),
-            assignments: BTreeMap::new(),
-            refuses_version: false,
-            deliveries: Deliveries::default(),
-            traffic: traffic.map(|it| Traffic::new(it, Chance::new(seed, TRAFFIC_STREAM))),
-            // Ids begin where GitHub's are today; those of runs, jobs and deliveries exceed 32 bits.
-            last_installation: 52_310_000,
-            last_run: 15_204_000_000,
-            last_job: 43_718_000_000,
-            last_runner: 20,
-            last_group: 3,
-        };
+        let mut github = Self::empty(config, seed);
         for account in &config.accounts {
             github.add_account(account);
         }
@@ -139,6 +105,39 @@ impl GitHub {
         }
         github.schedule_traffic(now);
         github
+    }
+
+    /// GitHub with the two Apps and nobody else.
+    fn empty(config: &GitHubConfig, seed: u64) -> Self {
+        let mut chance = Chance::new(seed, IDS_STREAM);
+        let traffic = config.traffic.clone();
+        Self {
+            apps: apps(config, &mut chance),
+            rules: config.rules.clone(),
+            urls: Urls::default(),
+            chance,
+            timers: Timers::default(),
+            accounts: BTreeMap::new(),
+            repositories: BTreeMap::new(),
+            installations: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            usage: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            queued: BTreeSet::new(),
+            groups: BTreeMap::new(),
+            runners: BTreeMap::new(),
+            assignments: BTreeMap::new(),
+            refuses_version: false,
+            deliveries: Deliveries::default(),
+            traffic: traffic.map(|it| Traffic::new(it, Chance::new(seed, TRAFFIC_STREAM))),
+            // Ids begin where GitHub's are today; those of runs and jobs exceed 32 bits.
+            last_installation: 52_310_000,
+            last_run: 15_204_000_000,
+            last_job: 43_718_000_000,
+            last_runner: 20,
+            last_group: 3,
+        }
     }
 
     /// The numbers of the rules.
@@ -164,6 +163,20 @@ impl GitHub {
             }
         }
     }
+}
+
+fn apps(config: &GitHubConfig, chance: &mut Chance) -> Vec<App> {
+    let both = [
+        (config.organization_app, AppKind::Organization),
+        (config.personal_app, AppKind::Personal),
+    ];
+    let apps = both.into_iter().map(|(id, kind)| App {
+        id,
+        kind,
+        client_id: format!("Iv23li{}", chance.text(14)),
+        permissions: permissions(kind, config.actions_permission),
+    });
+    apps.collect()
 }
 
 /// What each App is granted where it is installed.

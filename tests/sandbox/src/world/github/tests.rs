@@ -563,7 +563,7 @@ fn requests_are_counted_by_the_hour() {
     let mut github = quiet();
     let caller = Caller::App(ORG_APP);
     for _ in 0..3 {
-        github.count_request(caller, at(10));
+        github.count_request(caller, 1, at(10));
     }
     let limit = github.rate_limit(caller, at(20));
     assert_eq!(
@@ -574,6 +574,55 @@ fn requests_are_counted_by_the_hour() {
     github.set_request_limit(2);
     assert_eq!(github.rate_limit(caller, at(20)).remaining(), 0);
     assert_eq!(github.rate_limit(Caller::Anonymous, at(20)).limit, 60);
+}
+
+#[test]
+fn points_are_counted_by_the_minute() {
+    let mut github = quiet();
+    let caller = Caller::App(ORG_APP);
+    github.set_points_limit(Some(10));
+    assert_eq!(github.allowance(caller, 5, at(0)), Allowance::Granted);
+    github.count_request(caller, 5, at(0));
+    github.count_request(caller, 5, at(1));
+    assert_eq!(
+        github.allowance(caller, 1, at(20)),
+        Allowance::TooFast(seconds(40))
+    );
+    assert_eq!(github.allowance(caller, 1, at(60)), Allowance::Granted);
+    github.set_request_limit(2);
+    assert_eq!(github.allowance(caller, 1, at(60)), Allowance::Exhausted);
+}
+
+#[test]
+fn a_renamed_account_keeps_its_installation_and_repositories() {
+    let mut github = quiet();
+    let before = github.account("ggml-org").unwrap().id;
+    github
+        .rename_account("ggml-org", "llama-org", at(1))
+        .unwrap();
+    assert!(github.account("ggml-org").is_none());
+    assert_eq!(github.account("llama-org").unwrap().id, before);
+    let renamed = github.take_outbox().remove(0);
+    assert_eq!(renamed.payload["changes"]["login"]["from"], "ggml-org");
+    github
+        .queue_job("llama-org/llama.cpp", &[RISCV], seconds(1), at(2))
+        .unwrap();
+    let queued = github.take_outbox().remove(0);
+    assert_eq!(
+        queued.payload["repository"]["full_name"],
+        "llama-org/llama.cpp"
+    );
+}
+
+#[test]
+fn a_faster_world_has_shorter_durations() {
+    let config = GitHubConfig::default().at_speed(10);
+    assert_eq!(config.rules.token_life, seconds(360));
+    assert_eq!(config.traffic.unwrap().every, TimeDelta::milliseconds(200));
+    assert_eq!(
+        GitHubConfig::default().at_speed(0).rules.token_life,
+        seconds(3_600)
+    );
 }
 
 /// Everything that the outside hears of some busy minutes, as text.

@@ -1,22 +1,9 @@
-//! Installation tokens, and how many requests each caller may make.
-
-use chrono::{DurationRound, TimeDelta};
+//! Installation tokens: who gets one, and how long it works.
 
 use super::GitHub;
 use super::accounts::InstallationState;
 use super::ids::InstallationId;
 use crate::world::Time;
-
-/// Who asks, as far as limits are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Caller {
-    /// An App, by JWT.
-    App(i64),
-    /// An installation, by token.
-    Installation(InstallationId),
-    /// Nobody in particular.
-    Anonymous,
-}
 
 /// Why an App gets no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,32 +36,6 @@ pub struct Token {
     pub expires_at: Time,
 }
 
-/// How much of its limit a caller has used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Requests within a window.
-    pub limit: u32,
-    /// Requests so far.
-    pub used: u32,
-    /// When the window ends.
-    pub reset: Time,
-}
-
-impl RateLimit {
-    /// Requests that are left.
-    #[must_use]
-    pub fn remaining(&self) -> u32 {
-        self.limit.saturating_sub(self.used)
-    }
-}
-
-/// A caller's present window.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Window {
-    began: Time,
-    used: u32,
-}
-
 impl GitHub {
     /// A new token for an installation of the App that asks.
     ///
@@ -96,11 +57,7 @@ impl GitHub {
         }
         self.tokens.retain(|_, token| token.expires_at > now);
         let secret = format!("ghs_{}", self.chance.text(36));
-        // GitHub tells whole seconds, and means them.
         let expires_at = now + self.rules.token_life;
-        let expires_at = expires_at
-            .duration_trunc(TimeDelta::seconds(1))
-            .unwrap_or(expires_at);
         let token = Token {
             installation,
             expires_at,
@@ -125,49 +82,5 @@ impl GitHub {
             InstallationState::Suspended(_) => Err(TokenRejected::Suspended),
             InstallationState::Deleted(_) => Err(TokenRejected::BadCredentials),
         }
-    }
-
-    /// How much a caller has used.
-    #[must_use]
-    pub fn rate_limit(&self, caller: Caller, now: Time) -> RateLimit {
-        let length = self.rules.limit_window;
-        let limit = match caller {
-            Caller::App(_) | Caller::Installation(_) => self.rules.request_limit,
-            Caller::Anonymous => self.rules.anonymous_limit,
-        };
-        let window = self
-            .windows
-            .get(&caller)
-            .filter(|window| now < window.began + length);
-        let window = window.copied().unwrap_or(Window {
-            began: now,
-            used: 0,
-        });
-        RateLimit {
-            limit,
-            used: window.used,
-            reset: window.began + length,
-        }
-    }
-
-    /// Counts one request.
-    pub fn count_request(&mut self, caller: Caller, now: Time) {
-        let length = self.rules.limit_window;
-        let window = self.windows.entry(caller).or_insert(Window {
-            began: now,
-            used: 0,
-        });
-        if now >= window.began + length {
-            *window = Window {
-                began: now,
-                used: 0,
-            };
-        }
-        window.used += 1;
-    }
-
-    /// From now on Apps and installations may make so many requests within a window.
-    pub fn set_request_limit(&mut self, limit: u32) {
-        self.rules.request_limit = limit;
     }
 }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod jobs;
+mod repositories;
 mod runners;
 
 use chrono::{DateTime, Utc};
