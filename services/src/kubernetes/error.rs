@@ -1,5 +1,7 @@
 //! What can go wrong in a call of Kubernetes, so that a caller can branch on it.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -56,14 +58,25 @@ impl Operation {
     }
 }
 
-/// A call of Kubernetes failed.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("Kubernetes: {} of {subject}: {kind}", .operation.as_str())]
+/// A call of Kubernetes failed. The kind is part of the message; what caused it, if anything did, is the source.
+#[derive(Debug, Clone)]
 pub struct KubernetesError {
     operation: Operation,
     subject: String,
-    #[source]
     kind: KubernetesErrorKind,
+}
+
+impl fmt::Display for KubernetesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (operation, subject) = (self.operation.as_str(), &self.subject);
+        write!(f, "Kubernetes: {operation} of {subject}: {}", self.kind)
+    }
+}
+
+impl Error for KubernetesError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
 }
 
 /// How a call of Kubernetes failed.

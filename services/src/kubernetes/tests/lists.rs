@@ -8,15 +8,15 @@ use rise_model::Time;
 use rise_model::cluster::{Listed, Pod};
 use serde_json::{Value, json};
 
-use super::support::{input, section};
-use crate::kubernetes::{KubeSource, Kubernetes, KubernetesError, KubernetesErrorKind, shape};
+use super::support::{StandIn, input, section};
+use crate::kubernetes::{KubernetesError, KubernetesErrorKind, shape};
 
 const QUERY: &str = "labelSelector=app%3Drise-riscv-runner&limit=500";
 
 /// Lists pods from an API server that answers each query as told.
 async fn list(answering: fn(&str) -> Response) -> Result<Listed<Pod>, KubernetesError> {
     let answer = |State(answering): State<fn(&str) -> Response>, RawQuery(query): RawQuery| async move {
-        answering(&query.unwrap_or_default())
+        answering(query.unwrap_or_default().trim_start_matches('&'))
     };
     let router = Router::new()
         .route(
@@ -24,26 +24,8 @@ async fn list(answering: fn(&str) -> Response) -> Result<Listed<Pod>, Kubernetes
             axum::routing::get(answer),
         )
         .with_state(answering);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let kubeconfig = json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "u" } }],
-        "clusters": [{
-            "name": "c",
-            "cluster": { "server": format!("http://{}", listener.local_addr().unwrap()) },
-        }],
-        "users": [{ "name": "u", "user": {} }],
-    });
-    let source = KubeSource::Text(kubeconfig.to_string().into());
-    let cluster = Kubernetes::new(&source, "default", section())
-        .await
-        .unwrap();
-    tokio::select! {
-        ended = async { axum::serve(listener, router).await } => panic!("{ended:?}"),
-        listed = cluster.list_pods() => listed,
-    }
+    let stand_in = StandIn::serve(router, section()).await;
+    stand_in.cluster.list_pods().await
 }
 
 fn page(names: &[&str], next: &str) -> Response {

@@ -85,6 +85,7 @@ async fn an_unreachable_cluster_is_told_at_the_first_call() {
         matches!(error.kind(), KubernetesErrorKind::Transport(_)),
         "{error}"
     );
+    assert!(error.source().is_some(), "the cause is chained");
     assert!(error.is_dependency_trouble() && error.hint().contains("server's address"));
 }
 

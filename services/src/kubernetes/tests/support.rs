@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::Router;
 use chrono::TimeDelta;
 use rise_model::cluster::{PodSpecInput, WorkerNote};
 use rise_model::config::BOARD_LABEL;
@@ -13,6 +14,8 @@ use sandbox::world::WorldConfig;
 use sandbox::world::cluster::{ClusterConfig, PodView, Timings};
 use sandbox::world::github::{GitHubConfig, GroupId, JitRequest, Scope};
 use secrecy::SecretString;
+use serde_json::json;
+use tokio::task::AbortHandle;
 
 use crate::config::KubernetesSection;
 use crate::kubernetes::{KubeSource, Kubernetes};
@@ -85,6 +88,41 @@ pub(super) fn input(name: &str) -> PodSpecInput {
         quarantined: vec![],
         ephemeral_storage: Some("90Gi".to_owned()),
         image: "registry.example/riscv-runner:ubuntu-24.04-latest".into(),
+    }
+}
+
+/// An API server that answers as a test says, and a client of it.
+pub(super) struct StandIn {
+    pub(super) cluster: Kubernetes,
+    serving: AbortHandle,
+}
+
+impl StandIn {
+    pub(super) async fn serve(router: Router, section: KubernetesSection) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "c",
+            "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "u" } }],
+            "clusters": [{
+                "name": "c",
+                "cluster": { "server": format!("http://{}", listener.local_addr().unwrap()) },
+            }],
+            "users": [{ "name": "u", "user": {} }],
+        });
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        let source = KubeSource::Text(kubeconfig.to_string().into());
+        Self {
+            cluster: Kubernetes::new(&source, "default", section).await.unwrap(),
+            serving: serving.abort_handle(),
+        }
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.serving.abort();
     }
 }
 
