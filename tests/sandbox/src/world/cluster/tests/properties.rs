@@ -74,10 +74,10 @@ impl Scene {
             Act::PullFails(index, on) => drop(cluster.set_pull_fails(&board(index), *on)),
             Act::Next(behaviour) => cluster.next_pod_behaves(*behaviour),
             Act::Evict(index) => {
-                drop(cluster.evict_pod("default", &pod(index), &DeleteOptions::default(), now))
+                drop(cluster.evict_pod("default", &pod(index), &DeleteOptions::default(), now));
             }
             Act::DeleteNode(index) => {
-                drop(cluster.delete_node(&board(index), &DeleteOptions::default(), now))
+                drop(cluster.delete_node(&board(index), &DeleteOptions::default(), now));
             }
             Act::Pass(milliseconds) => self.pass(f64::from(*milliseconds) / 1000.0),
         }
