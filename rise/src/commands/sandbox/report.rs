@@ -99,7 +99,7 @@ impl Report {
                 }
             }
             (JobState::InProgress, Some(Status::Running | Status::Pending)) => {
-                self.jobs_running += 1
+                self.jobs_running += 1;
             }
             (JobState::Queued, Some(Status::Pending))
                 if row.is_some_and(|row| row.waiting_reason.is_some()) =>

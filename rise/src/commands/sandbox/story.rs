@@ -40,7 +40,7 @@ impl Story {
                 );
             }
             ("WARN" | "ERROR", None) => {
-                self.tell(who, &format!("{}: {message}", level.to_lowercase()))
+                self.tell(who, &format!("{}: {message}", level.to_lowercase()));
             }
             _ => self.tell(who, message),
         }

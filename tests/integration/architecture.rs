@@ -1,5 +1,4 @@
 //! Who may use whom, where no crate boundary says it: read from the sources.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

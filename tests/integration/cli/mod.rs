@@ -1,0 +1,5 @@
+//! The command line as a person meets it.
+
+mod answers;
+mod service;
+mod tables;

@@ -1,0 +1,11 @@
+//! The built binary against real PostgreSQL and the sandbox's doors: what it prints, what it does, how it ends.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that panics has failed"
+)]
+
+mod architecture;
+mod cli;
+mod rise;
