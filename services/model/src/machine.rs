@@ -60,11 +60,11 @@ pub enum Observation {
     /// A watch shows a pod.
     Pod(Box<Pod>, Time),
     /// A watch says that a pod is gone.
-    PodGone(PodName),
+    PodGone(PodName, Time),
     /// A watch shows a node.
     Node(Box<Node>, Time),
     /// A watch says that a node is gone.
-    NodeGone(NodeName),
+    NodeGone(NodeName, Time),
 }
 
 /// A demand key that is not tried for a while.
@@ -105,6 +105,9 @@ pub struct Machine {
     logs: BTreeMap<PodName, LogRead>,
     retry_at: BTreeMap<Key, Time>,
     back_offs: BTreeMap<DemandKey, BackOff>,
+    /// Keys with a pending job.
+    waiting_keys: BTreeSet<DemandKey>,
+    decided_at: Option<Time>,
     round: u64,
     plan: Plan,
     deposed: bool,
@@ -131,6 +134,8 @@ impl Machine {
             logs: BTreeMap::new(),
             retry_at: BTreeMap::new(),
             back_offs: BTreeMap::new(),
+            waiting_keys: BTreeSet::new(),
+            decided_at: None,
             round: 0,
             plan: Plan::default(),
             deposed: false,
@@ -148,9 +153,9 @@ impl Machine {
             Observation::Pods { pods, begun } => self.cluster.pods_listed(pods, begun),
             Observation::Nodes { nodes, begun } => self.cluster.nodes_listed(nodes, begun),
             Observation::Pod(pod, at) => self.cluster.pod_seen(*pod, at),
-            Observation::PodGone(name) => self.cluster.pod_gone(&name),
+            Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
             Observation::Node(node, at) => self.cluster.node_seen(*node, at),
-            Observation::NodeGone(name) => self.cluster.node_gone(&name),
+            Observation::NodeGone(name, at) => self.cluster.node_gone(&name, at),
         }
     }
 
@@ -179,6 +184,8 @@ impl Machine {
         self.provisions
             .retain(|name, _| self.workers.get(name).is_some_and(WorkerRow::is_live));
         self.logs.retain(|name, _| self.workers.contains_key(name));
+        let pending = jobs.iter().filter(|job| job.status == Status::Pending);
+        self.waiting_keys = pending.map(|job| job.demand.key()).collect();
         self.jobs = jobs;
         self.rows_as_of = Some(begun);
     }
@@ -190,6 +197,7 @@ impl Machine {
             return actions;
         }
         self.round += 1;
+        self.decided_at = Some(now);
         self.retry_at.retain(|_, at| *at > now);
         let fresh = self.cluster_fresh(now);
         if fresh {
@@ -324,7 +332,7 @@ impl Machine {
             log_gone: log
                 .and_then(|read| read.failing_since)
                 .is_some_and(|since| now - since >= log_gone_after),
-            demand_waits: self.demand_waits(&row.demand.key()),
+            demand_waits: self.waiting_keys.contains(&row.demand.key()),
             pods_vanished: vanished,
             now,
             rules: &self.config.rules,
@@ -441,12 +449,6 @@ impl Machine {
         }
     }
 
-    fn demand_waits(&self, key: &DemandKey) -> bool {
-        self.jobs
-            .iter()
-            .any(|job| job.status == Status::Pending && job.demand.key() == *key)
-    }
-
     fn pods_vanished(&self) -> bool {
         let running: Vec<&WorkerRow> = self
             .workers
@@ -492,17 +494,14 @@ impl Machine {
         self.deposed
     }
 
-    /// The earliest time at which something waits for time to pass.
+    /// The earliest time after the last round at which something that waits for time to pass is due.
     #[must_use]
     pub fn wake_at(&self) -> Option<Time> {
-        let provisions = self.provisions.values().filter_map(|p| match p.stage {
-            crate::provision::Stage::Unanswered { ask_at, .. } => Some(ask_at),
-            _ => None,
-        });
-        let back_offs = self.back_offs.values().map(|b| b.until);
-        provisions
-            .chain(self.retry_at.values().copied())
+        let open = self.provisions.values().filter_map(Provision::asks_at);
+        let back_offs = self.back_offs.values().map(|back_off| back_off.until);
+        open.chain(self.retry_at.values().copied())
             .chain(back_offs)
+            .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()
     }
 

@@ -100,6 +100,14 @@ impl Provision {
         misses < MISSES
     }
 
+    /// When the pod is looked for again.
+    pub(crate) fn asks_at(&self) -> Option<Time> {
+        match self.stage {
+            Stage::Unanswered { ask_at, .. } => Some(ask_at),
+            Stage::Runner | Stage::Clash | Stage::Evict(_) | Stage::Pod(_) => None,
+        }
+    }
+
     /// A pod was asked for and nobody knows whether it was made.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Unanswered { .. })

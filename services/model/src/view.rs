@@ -34,6 +34,9 @@ pub struct ClusterView {
     nodes_as_of: Option<Time>,
     /// When our last call on a pod was answered, or given up.
     touched: BTreeMap<PodName, Time>,
+    /// What was told to be gone, and when: a list begun before may still show it.
+    pods_gone: BTreeMap<PodName, Time>,
+    nodes_gone: BTreeMap<NodeName, Time>,
 }
 
 impl ClusterView {
@@ -42,17 +45,8 @@ impl ClusterView {
         if self.pods_as_of.is_some_and(|as_of| as_of > begun) {
             return;
         }
-        let mut old = std::mem::take(&mut self.pods);
-        for pod in pods {
-            let kept = old.remove(&pod.name).filter(|seen| seen.at > begun);
-            let seen = kept.unwrap_or(Seen {
-                thing: pod,
-                at: begun,
-            });
-            self.pods.insert(seen.thing.name.clone(), seen);
-        }
-        self.pods
-            .extend(old.into_iter().filter(|(_, seen)| seen.at > begun));
+        let listed = pods.into_iter().map(|pod| (pod.name.clone(), pod));
+        replace(&mut self.pods, listed, &mut self.pods_gone, begun);
         self.touched.retain(|_, at| *at >= begun);
         self.pods_as_of = Some(begun);
     }
@@ -62,17 +56,8 @@ impl ClusterView {
         if self.nodes_as_of.is_some_and(|as_of| as_of > begun) {
             return;
         }
-        let mut old = std::mem::take(&mut self.nodes);
-        for node in nodes {
-            let kept = old.remove(&node.name).filter(|seen| seen.at > begun);
-            let seen = kept.unwrap_or(Seen {
-                thing: node,
-                at: begun,
-            });
-            self.nodes.insert(seen.thing.name.clone(), seen);
-        }
-        self.nodes
-            .extend(old.into_iter().filter(|(_, seen)| seen.at > begun));
+        let listed = nodes.into_iter().map(|node| (node.name.clone(), node));
+        replace(&mut self.nodes, listed, &mut self.nodes_gone, begun);
         self.nodes_as_of = Some(begun);
     }
 
@@ -82,8 +67,9 @@ impl ClusterView {
     }
 
     /// A watch or an answer says that the pod is gone.
-    pub fn pod_gone(&mut self, name: &PodName) {
+    pub fn pod_gone(&mut self, name: &PodName, at: Time) {
         self.pods.remove(name);
+        self.pods_gone.insert(name.clone(), at);
     }
 
     /// A node as a watch shows it.
@@ -93,8 +79,9 @@ impl ClusterView {
     }
 
     /// A watch says that the node is gone.
-    pub fn node_gone(&mut self, name: &NodeName) {
+    pub fn node_gone(&mut self, name: &NodeName, at: Time) {
         self.nodes.remove(name);
+        self.nodes_gone.insert(name.clone(), at);
     }
 
     /// Our call on this pod was answered, or given up: lists begun before say nothing about it.
@@ -133,6 +120,22 @@ impl ClusterView {
     }
 }
 
+/// Puts a list begun at that time in the place of what is known, except for what is known from later.
+fn replace<K: Ord, T>(
+    known: &mut BTreeMap<K, Seen<T>>,
+    listed: impl Iterator<Item = (K, T)>,
+    gone: &mut BTreeMap<K, Time>,
+    begun: Time,
+) {
+    known.retain(|_, seen| seen.at > begun);
+    gone.retain(|_, at| *at > begun);
+    for (name, thing) in listed {
+        if !gone.contains_key(&name) {
+            known.entry(name).or_insert(Seen { thing, at: begun });
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +169,17 @@ mod tests {
         assert_eq!(view.pod(&made.name), Knowledge::Present(&made));
         view.pods_listed(vec![], at(21));
         assert_eq!(view.pod(&made.name), Knowledge::Absent);
+    }
+
+    #[test]
+    fn what_is_gone_does_not_come_back_with_a_list_begun_before() {
+        let mut view = ClusterView::default();
+        view.pods_listed(vec![pod("w1")], at(10));
+        view.pod_gone(&"w1".into(), at(21));
+        view.pods_listed(vec![pod("w1")], at(20));
+        assert_eq!(view.pod(&"w1".into()), Knowledge::Absent);
+        view.pods_listed(vec![pod("w1")], at(30));
+        assert!(matches!(view.pod(&"w1".into()), Knowledge::Present(_)));
     }
 
     #[test]

@@ -66,9 +66,9 @@ async fn translate(
         };
         let observation = match change {
             ClusterChange::PodApplied(pod) => Observation::Pod(pod, now),
-            ClusterChange::PodDeleted(pod) => Observation::PodGone(pod.name.clone()),
+            ClusterChange::PodDeleted(pod) => Observation::PodGone(pod.name.clone(), now),
             ClusterChange::NodeApplied(node) => Observation::Node(node, now),
-            ClusterChange::NodeDeleted(node) => Observation::NodeGone(node.name.clone()),
+            ClusterChange::NodeDeleted(node) => Observation::NodeGone(node.name.clone(), now),
             ClusterChange::Missed(_) => {
                 missed.notify_one();
                 continue;

@@ -11,7 +11,7 @@ use rise_model::state::{StateReport, report};
 use serde_json::json;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -24,6 +24,9 @@ use super::status::{Reachability, SchedulerStatus};
 
 /// `scheduler_state` is written at most this often.
 const STATE_NOT_OFTENER_THAN: Duration = Duration::from_secs(1);
+
+/// Between two terms of the same lease.
+const NEXT_TERM_AFTER: Duration = Duration::from_secs(1);
 
 /// Schedules whenever this process leads, until `stop` is cancelled; then gives the lease back.
 pub(super) async fn run(
@@ -54,8 +57,11 @@ pub(super) async fn run(
         match now {
             Leadership::Leader(lease) if !stop.is_cancelled() => {
                 lead(&doors, lease, led.clone(), &status, &stop).await;
-                if stop.is_cancelled() {
-                    break;
+                // A term that ended although the lease seems ours is not begun again at once.
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    changed = led.changed() => if changed.is_err() { break },
+                    () = sleep(NEXT_TERM_AFTER) => {}
                 }
             }
             Leadership::Leader(_) => break,

@@ -266,14 +266,14 @@ impl Machine {
     fn pod_deleted(&mut self, key: &Key, worker: &PodName, outcome: &Outcome, now: Time) {
         self.cluster.touched(worker, now);
         match outcome {
-            Outcome::NoPod => self.cluster.pod_gone(worker),
+            Outcome::NoPod => self.cluster.pod_gone(worker, now),
             Outcome::PodDeleted => {
                 let at_once = match self.cluster.pod(worker) {
                     Knowledge::Present(pod) => pod.node.is_none() || pod.phase.has_ended(),
                     Knowledge::Absent | Knowledge::Unknown => false,
                 };
                 if at_once {
-                    self.cluster.pod_gone(worker);
+                    self.cluster.pod_gone(worker, now);
                 }
                 // Otherwise it goes after its grace, and the watch tells.
                 self.retry_later(key, now);

@@ -649,3 +649,21 @@ fn labels_in_another_case_are_the_same_demand() {
     let mut machine = seeing(vec![job(1, upper)], vec![row], vec![pod("w1")], 2);
     assert_eq!(asked(&machine.decide(at(101))), 0);
 }
+
+#[test]
+fn a_back_off_that_is_over_wakes_nobody() {
+    let running = WorkerRow {
+        status: Status::Running,
+        pod_created_at: Some(at(90)),
+        ..ours("w1", demand(7))
+    };
+    let mut machine = seeing(vec![], vec![running], vec![ended("w1", 1)], 2);
+    machine.decide(at(101));
+    assert_eq!(
+        machine.wake_at(),
+        Some(at(116)),
+        "when its key is tried again"
+    );
+    machine.decide(at(117));
+    assert_eq!(machine.wake_at(), None, "an idle scheduler sleeps");
+}
