@@ -1,25 +1,26 @@
 //! The whole command surface in one place, and how wrong input is answered.
 
 mod help;
+mod lists;
 mod usage;
+mod words;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use rise_model::EntityId;
 #[cfg(feature = "sandbox")]
 use rise_model::span::Span;
-use rise_model::{EntityId, Status};
-use services::store::operator::{EntityFilter, RowFilter, Since};
 
 use crate::config::{Choice, EnvironmentName};
 use crate::exit::Failure;
 use crate::logging::Loudness;
 use crate::output::Format;
-use crate::when::{self, Times};
 
 pub(crate) use help::command;
+pub(crate) use lists::{Filter, Jobs, Workers};
+pub(crate) use words::Repository;
 
 /// Free, native RISC-V CI for every GitHub project.
 #[derive(Debug, Parser)]
@@ -111,7 +112,7 @@ Example:
   rise workers --pool scw-em-rv1 --status failed --since 1d
   rise workers --entity 134263123 --json")]
     Workers(Workers),
-    /// Run everything on this machine, with a pretend GitHub and Kubernetes
+    /// Run it all on this machine, with a pretend GitHub and cluster
     #[cfg(feature = "sandbox")]
     #[command(after_long_help = "\
 A private PostgreSQL, a pretend GitHub, a pretend Kubernetes with eight boards,
@@ -313,125 +314,10 @@ pub(crate) struct Route {
     #[arg(value_name = "LABEL", required = true)]
     pub(crate) labels: Vec<String>,
     /// The owner's account id, when the configuration does not list it
-    #[arg(long, value_name = "ID", value_parser = entity_id)]
+    #[arg(long, value_name = "ID", value_parser = words::entity_id)]
     pub(crate) entity_id: Option<EntityId>,
     #[command(flatten)]
     pub(crate) show: Show,
-}
-
-/// A repository as people write it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Repository {
-    /// The account's login.
-    pub(crate) owner: String,
-    /// The name below it.
-    pub(crate) name: String,
-}
-
-impl fmt::Display for Repository {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.owner, self.name)
-    }
-}
-
-impl std::str::FromStr for Repository {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('/') {
-            Some((owner, name)) if !owner.is_empty() && !name.is_empty() && !name.contains('/') => {
-                Ok(Self {
-                    owner: owner.to_owned(),
-                    name: name.to_owned(),
-                })
-            }
-            _ => Err("write it as OWNER/REPO, such as ggml-org/llama.cpp"),
-        }
-    }
-}
-
-fn entity_id(text: &str) -> Result<EntityId, &'static str> {
-    match text.parse() {
-        Ok(id) if id > 0 => Ok(EntityId(id)),
-        _ => Err("an account id is a number above zero"),
-    }
-}
-
-/// `rise jobs`.
-#[derive(Debug, Args)]
-pub(crate) struct Jobs {
-    #[command(flatten)]
-    pub(crate) show: Show,
-    #[command(flatten)]
-    pub(crate) filter: Filter,
-}
-
-/// `rise workers`.
-#[derive(Debug, Args)]
-pub(crate) struct Workers {
-    #[command(flatten)]
-    pub(crate) show: Show,
-    #[command(flatten)]
-    pub(crate) filter: Filter,
-}
-
-/// Which rows are listed.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Which")]
-pub(crate) struct Filter {
-    /// Of this account
-    #[arg(long, value_name = "ID|LOGIN")]
-    pub(crate) entity: Option<String>,
-    /// Of this repository
-    #[arg(long, value_name = "OWNER/REPO")]
-    pub(crate) repo: Option<Repository>,
-    /// In one of these states: pending, running, completed, failed
-    #[arg(long, value_name = "STATUS,…", value_delimiter = ',', value_parser = status)]
-    pub(crate) status: Vec<Status>,
-    /// Of this pool
-    #[arg(long, value_name = "POOL")]
-    pub(crate) pool: Option<String>,
-    /// Made since then: 2h, 3d, 2026-11-24, or an RFC 3339 time
-    #[arg(long, value_name = "WHEN", value_parser = when::since)]
-    pub(crate) since: Option<Since>,
-    /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) limit: u32,
-    /// Show exact times
-    #[arg(long)]
-    exact: bool,
-}
-
-impl Filter {
-    /// How times are shown.
-    pub(crate) fn times(&self) -> Times {
-        if self.exact {
-            Times::Exact
-        } else {
-            Times::Relative
-        }
-    }
-}
-
-impl From<&Filter> for RowFilter {
-    fn from(filter: &Filter) -> Self {
-        let entity = filter.entity.as_ref().map(|text| match text.parse() {
-            Ok(id) => EntityFilter::Id(EntityId(id)),
-            Err(_) => EntityFilter::Login(text.clone()),
-        });
-        Self {
-            entity,
-            repository: filter.repo.as_ref().map(ToString::to_string),
-            statuses: filter.status.clone(),
-            pool: filter.pool.clone(),
-            since: filter.since,
-            limit: filter.limit,
-        }
-    }
-}
-
-fn status(word: &str) -> Result<Status, &'static str> {
-    Status::parse(word).ok_or("a status is pending, running, completed or failed")
 }
 
 /// Reads the command line of this process. Help and version are printed and end the process.

@@ -62,6 +62,8 @@ pub struct GitHubSection {
 pub struct KubernetesSection {
     /// One call, at most.
     pub call_timeout: Span,
+    /// A watch is taken up anew after this time; one that is silent for a call's time longer is dead.
+    pub watch_timeout: Span,
     /// A pod's whole log is read in this time, or counts as unread.
     pub log_timeout: Span,
     /// What tells why a pod failed is collected in this time.

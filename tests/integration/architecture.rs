@@ -161,6 +161,7 @@ fn a_name_is_found_where_it_is_used_and_nowhere_else() {
     for line in [
         "// sqlx::query would be wrong here",
         "/// As in sqlx::query.",
+        "let target = \"sqlx::query\";",
         "let mysqlx::x = 1;",
         "crate::sqlx::x",
         "use sqlxx::PgPool;",
@@ -171,9 +172,12 @@ fn a_name_is_found_where_it_is_used_and_nowhere_else() {
     assert!(names("use std::fs;", "std::fs"));
 }
 
-/// Whether a line of code names a crate or module as the beginning of a path.
+/// Whether a line of code names a crate or module as the beginning of a path. What stands in a text or a comment is no
+/// code.
 fn names(line: &str, name: &str) -> bool {
-    let code = line.split("//").next().unwrap_or_default();
+    let outside_texts: Vec<&str> = line.split('"').step_by(2).collect();
+    let code = outside_texts.join("\"\"");
+    let code = code.split("//").next().unwrap_or_default();
     code.match_indices(name).any(|(at, _)| {
         let before = code[..at].chars().next_back();
         let after = &code[at + name.len()..];

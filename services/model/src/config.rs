@@ -311,6 +311,24 @@ pub struct Rules {
     pub back_off_to: Span,
     /// An effect without an answer is tried again after this.
     pub retry_after: Span,
+    /// A runner that is not online this long after its container began never will be.
+    pub runner_online_within: Span,
+    /// A runner that was online may be offline this long.
+    pub runner_offline_at_most: Span,
+    /// A pod may run this long after GitHub no longer has its runner.
+    pub runner_absent_at_most: Span,
+    /// A runner may be idle this long.
+    pub runner_idle_at_most: Span,
+    /// A runner may be idle this long while a job waits that it could take.
+    pub runner_idle_while_waiting: Span,
+    /// Two reads that shall prove something are this far apart at least.
+    pub reads_apart: Span,
+    /// The jobs of a worker must have been concluded this long before a log without their end is overruled.
+    pub concluded_for: Span,
+    /// A pod that goes on this long after it was ended is deleted.
+    pub kill_within: Span,
+    /// The runners of a scope are listed this often while one of its workers needs an answer.
+    pub runners_every: Span,
     /// The runner of a row that was finished longer ago is not looked for any more.
     pub deregister_within: Span,
 }

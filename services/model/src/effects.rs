@@ -5,11 +5,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cluster::Pod;
+use crate::github::Runner;
 use crate::log::LogEvidence;
 use crate::plan::Ask;
 use crate::rows::{Demand, WorkerRow};
-use crate::workers::{FailureReason, Finish};
-use crate::{JobId, NodeName, PodName, PodUid, ResourceVersion, RunnerGroupId, RunnerId, Time};
+use crate::workers::{CondemnReason, Finish};
+use crate::{
+    JobId, NodeName, PodName, PodUid, ResourceVersion, RunnerGroupId, RunnerId, ScopeKey, Time,
+};
 
 /// Numbers an action within one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -29,6 +32,8 @@ pub enum Key {
     Waiting,
     /// One worker: its row, its runner, its pod.
     Worker(PodName),
+    /// The runners of a scope.
+    Scope(ScopeKey),
 }
 
 /// An effect with its address.
@@ -82,6 +87,18 @@ pub enum Effect {
         demand: Demand,
         /// Its id.
         runner: RunnerId,
+    },
+    /// List the runners of a scope.
+    ListRunners {
+        /// Where.
+        demand: Demand,
+        /// Our group there, where it is known.
+        group: Option<RunnerGroupId>,
+    },
+    /// End a pod so that its log stays.
+    KillPod {
+        /// Which.
+        worker: PodName,
     },
     /// Make the pod.
     CreatePod {
@@ -149,7 +166,7 @@ pub enum Effect {
         /// Which.
         worker: PodName,
         /// Why.
-        reason: FailureReason,
+        reason: CondemnReason,
         /// The same for people.
         message: String,
     },
@@ -227,6 +244,8 @@ pub enum Outcome {
     NameTaken,
     /// The runner of that name, if there is one.
     Runner(Option<RunnerId>),
+    /// All runners of a scope.
+    Runners(Vec<Runner>),
     /// GitHub does not have the runner (any more).
     RunnerGone,
     /// GitHub says that the runner has a job.

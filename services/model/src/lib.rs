@@ -10,6 +10,7 @@
 pub mod cluster;
 pub mod config;
 pub mod effects;
+mod ending;
 pub mod github;
 pub mod ids;
 pub mod intake;
@@ -21,8 +22,10 @@ mod provision;
 pub mod redact;
 pub mod route;
 pub mod rows;
+pub mod runners;
 pub mod span;
 pub mod state;
+mod surplus;
 #[cfg(test)]
 mod testing;
 pub mod view;

@@ -81,8 +81,8 @@ impl ExitCause {
     }
 }
 
-/// The runner's own lines that tell why it ends, as it writes them.
-const CAUSES: [(&str, ExitCause); 7] = [
+/// Lines of the runner and the container engine that tell why it ends, as they write them.
+const CAUSES: [(&str, ExitCause); 8] = [
     (
         "is deprecated and cannot receive messages",
         ExitCause::RunnerVersionRefused,
@@ -104,6 +104,7 @@ const CAUSES: [(&str, ExitCause); 7] = [
         "Http response code: Unauthorized from",
         ExitCause::RegistrationRefused,
     ),
+    ("failed to start daemon:", ExitCause::DockerNotReady),
     (
         "Cannot connect to the Docker daemon",
         ExitCause::DockerNotReady,

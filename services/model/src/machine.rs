@@ -3,7 +3,11 @@
 //!
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
+#[cfg(test)]
+mod ending_tests;
 mod outcomes;
+mod reads;
+mod rounds;
 #[cfg(test)]
 mod tests;
 
@@ -11,14 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
-use crate::effects::{Action, ActionId, Effect, Key, PodFacts};
-use crate::log::{LogEvidence, LoggedJob};
-use crate::plan::{Plan, PlanInput, plan};
+use crate::effects::{Action, ActionId, Effect, Key};
+use crate::log::LogEvidence;
+use crate::plan::Plan;
 use crate::provision::Provision;
 use crate::rows::{DemandKey, JobRow, WorkerRow};
-use crate::view::{ClusterView, Knowledge};
-use crate::workers::{Verdict, WorkerFacts, judge};
-use crate::{EntityId, JobId, NodeName, PodName, RunnerGroupId, Status, Time};
+use crate::runners::RunnerHistory;
+use crate::view::ClusterView;
+use crate::{EntityId, NodeName, PodName, RunnerGroupId, ScopeKey, Status, Time};
 
 /// What the scheduler is told to do; does not change while it runs.
 #[derive(Debug, Clone)]
@@ -78,7 +82,17 @@ struct BackOff {
 #[derive(Debug, Clone, Default)]
 struct LogRead {
     evidence: Option<LogEvidence>,
+    /// When that reading was begun.
+    begun: Option<Time>,
     failing_since: Option<Time>,
+}
+
+/// An action without an answer yet.
+#[derive(Debug, Clone)]
+struct InFlight {
+    key: Key,
+    effect: Effect,
+    begun: Time,
 }
 
 /// Half of the running workers' pods gone in one list, and at least so many: nobody believes it.
@@ -97,7 +111,7 @@ pub struct Machine {
     /// When a reservation ended without an answer.
     reserve_open: Option<Time>,
     cluster: ClusterView,
-    in_flight: BTreeMap<ActionId, (Key, Effect)>,
+    in_flight: BTreeMap<ActionId, InFlight>,
     busy_keys: BTreeSet<Key>,
     next_id: u64,
     provisions: BTreeMap<PodName, Provision>,
@@ -105,8 +119,15 @@ pub struct Machine {
     logs: BTreeMap<PodName, LogRead>,
     retry_at: BTreeMap<Key, Time>,
     back_offs: BTreeMap<DemandKey, BackOff>,
-    /// Keys with a pending job.
-    waiting_keys: BTreeSet<DemandKey>,
+    /// Keys with a pending job, and since when the oldest of them waits.
+    waiting_keys: BTreeMap<DemandKey, Time>,
+    /// What GitHub's lists said of the runners of running pods.
+    runners: BTreeMap<PodName, RunnerHistory>,
+    /// When the last list of a scope's runners was begun.
+    listed: BTreeMap<ScopeKey, Time>,
+    /// Workers that may be given up in this round.
+    surplus: BTreeSet<PodName>,
+    github_not_assigning: bool,
     decided_at: Option<Time>,
     round: u64,
     plan: Plan,
@@ -134,7 +155,11 @@ impl Machine {
             logs: BTreeMap::new(),
             retry_at: BTreeMap::new(),
             back_offs: BTreeMap::new(),
-            waiting_keys: BTreeSet::new(),
+            waiting_keys: BTreeMap::new(),
+            runners: BTreeMap::new(),
+            listed: BTreeMap::new(),
+            surplus: BTreeSet::new(),
+            github_not_assigning: false,
             decided_at: None,
             round: 0,
             plan: Plan::default(),
@@ -184,8 +209,16 @@ impl Machine {
         self.provisions
             .retain(|name, _| self.workers.get(name).is_some_and(WorkerRow::is_live));
         self.logs.retain(|name, _| self.workers.contains_key(name));
-        let pending = jobs.iter().filter(|job| job.status == Status::Pending);
-        self.waiting_keys = pending.map(|job| job.demand.key()).collect();
+        self.waiting_keys.clear();
+        for job in jobs.iter().filter(|job| job.status == Status::Pending) {
+            let oldest = self
+                .waiting_keys
+                .entry(job.demand.key())
+                .or_insert(job.queued_at);
+            *oldest = job.queued_at.min(*oldest);
+        }
+        self.runners
+            .retain(|name, _| self.workers.contains_key(name));
         self.jobs = jobs;
         self.rows_as_of = Some(begun);
     }
@@ -200,266 +233,18 @@ impl Machine {
         self.decided_at = Some(now);
         self.retry_at.retain(|_, at| *at > now);
         let fresh = self.cluster_fresh(now);
+        // What to give up follows from who would wait: the plan comes first, and again when rows are about to change.
+        self.plan = self.make_plan(now, fresh);
         if fresh {
+            self.find_surplus(now);
             self.decide_workers(now, &mut actions);
             self.decide_finished_pods(now, &mut actions);
+            self.decide_lists(now, &mut actions);
+            self.plan = self.make_plan(now, fresh);
         }
-        self.plan = self.make_plan(now, fresh);
         self.decide_reserve(now, &mut actions);
         self.decide_waiting(now, &mut actions);
         actions
-    }
-
-    fn cluster_fresh(&self, now: Time) -> bool {
-        let stale_after = self.config.rules.cluster_stale_after.delta();
-        self.cluster
-            .as_of()
-            .is_some_and(|as_of| now - as_of < stale_after)
-    }
-
-    fn make_plan(&self, now: Time, cluster_fresh: bool) -> Plan {
-        let took_a_job = self
-            .logs
-            .iter()
-            .filter(|(_, read)| {
-                read.evidence
-                    .as_ref()
-                    .is_some_and(|log| log.job != LoggedJob::None)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        let backing_off = self
-            .back_offs
-            .iter()
-            .filter(|(_, back_off)| back_off.until > now)
-            .map(|(key, _)| key.clone())
-            .collect();
-        plan(PlanInput {
-            jobs: &self.jobs,
-            workers: &self.workers,
-            cluster: &self.cluster,
-            cluster_fresh,
-            took_a_job: &took_a_job,
-            backing_off: &backing_off,
-            pools: &self.config.pools,
-            caps: &self.config.caps,
-            at_most: self.config.rules.reserve_at_once,
-        })
-    }
-
-    fn decide_reserve(&mut self, now: Time, actions: &mut Vec<Action>) {
-        // A reservation whose answer is open may have made rows: only a later read tells.
-        let unsure = self
-            .reserve_open
-            .is_some_and(|at| self.rows_as_of.is_none_or(|r| r <= at));
-        if self.plan.asks.is_empty() || unsure || !self.may_begin(&Key::Reserve, now) {
-            return;
-        }
-        let known = self
-            .workers
-            .values()
-            .filter(|w| w.is_live())
-            .map(|w| w.name.clone())
-            .collect();
-        let asks = self.plan.asks.clone();
-        self.begin(Key::Reserve, Effect::Reserve { asks, known }, actions);
-    }
-
-    fn decide_waiting(&mut self, now: Time, actions: &mut Vec<Action>) {
-        // A read begun before our last write was answered shows old reasons.
-        let stale = match (self.rows_as_of, self.waiting_written) {
-            (Some(as_of), Some(written)) => as_of <= written,
-            (_, None) => false,
-            (None, Some(_)) => true,
-        };
-        if stale || !self.may_begin(&Key::Waiting, now) {
-            return;
-        }
-        let reasons: Vec<(JobId, Option<String>)> = self
-            .jobs
-            .iter()
-            .map(|job| (job, self.plan.waiting.get(&job.id).map(ToString::to_string)))
-            .filter(|(job, reason)| job.waiting_reason != *reason)
-            .map(|(job, reason)| (job.id, reason))
-            .collect();
-        if !reasons.is_empty() {
-            self.begin(Key::Waiting, Effect::SetWaiting { reasons }, actions);
-        }
-    }
-
-    fn decide_workers(&mut self, now: Time, actions: &mut Vec<Action>) {
-        let names: Vec<PodName> = self.workers.keys().cloned().collect();
-        let vanished = self.pods_vanished();
-        for name in names {
-            if let Some(effect) = self.next_effect(&name, now, vanished) {
-                self.begin(Key::Worker(name), effect, actions);
-            }
-        }
-    }
-
-    /// The next effect for one worker, if there is one and its key is free.
-    fn next_effect(&mut self, name: &PodName, now: Time, vanished: bool) -> Option<Effect> {
-        if !self.may_begin(&Key::Worker(name.clone()), now) {
-            return None;
-        }
-        let row = self.workers.get(name)?;
-        if !row.is_live() {
-            return self.next_for_finished(row);
-        }
-        let open = self.provisions.get(name).is_some_and(Provision::is_open);
-        let pod = self.cluster.pod(name);
-        if open && !matches!(pod, Knowledge::Present(_)) {
-            // Nobody knows whether the pod was made: its own reads decide, not the list.
-            return self.next_provision_step(name, now);
-        }
-        if let Knowledge::Present(pod) = pod
-            && row.pod_created_at.is_none()
-        {
-            let runner = self.provisions.get(name).and_then(|p| p.runner);
-            let (worker, pod_created_at) = (name.clone(), pod.created_at);
-            return Some(Effect::RecordPod {
-                worker,
-                runner,
-                pod_created_at,
-            });
-        }
-        let log = self.logs.get(name);
-        let log_gone_after = self.config.rules.log_gone_after.delta();
-        let verdict = judge(WorkerFacts {
-            row,
-            pod,
-            log: log.and_then(|read| read.evidence.as_ref()),
-            log_gone: log
-                .and_then(|read| read.failing_since)
-                .is_some_and(|since| now - since >= log_gone_after),
-            demand_waits: self.waiting_keys.contains(&row.demand.key()),
-            pods_vanished: vanished,
-            now,
-            rules: &self.config.rules,
-        });
-        let worker = name.clone();
-        // A pod that is there is copied where it is needed, so that the memory below may change.
-        let pod_facts = match pod {
-            Knowledge::Present(pod) => Some(PodFacts::of(pod)),
-            Knowledge::Absent | Knowledge::Unknown => None,
-        };
-        let delete = delete_as_seen(pod);
-        match verdict {
-            Verdict::Keep => None,
-            Verdict::Provision => self.next_provision_step(name, now),
-            Verdict::MarkRunning => pod_facts.map(|facts| Effect::MarkRunning { worker, facts }),
-            Verdict::ReadLog => Some(Effect::ReadLog { worker }),
-            Verdict::Finish(finish) => {
-                if finish.failure.is_some() {
-                    self.back_off_for(&worker, now);
-                }
-                Some(Effect::MarkFinished { worker, finish })
-            }
-            Verdict::Condemn(reason, message) => {
-                self.back_off_for(&worker, now);
-                Some(Effect::Condemn {
-                    worker,
-                    reason,
-                    message,
-                })
-            }
-            Verdict::DeleteUnstarted => delete,
-            Verdict::TakeBack => Some(Effect::TakeBack { worker }),
-        }
-    }
-
-    /// A finished row: its pod, if it never started, and its runner must go.
-    fn next_for_finished(&self, row: &WorkerRow) -> Option<Effect> {
-        let worker = row.name.clone();
-        match self.cluster.pod(&row.name) {
-            Knowledge::Unknown => None,
-            Knowledge::Present(pod) if !pod.phase.has_ended() => {
-                let untouched = !pod.has_started() && !row.is_bound() && pod.deletion_at.is_none();
-                if untouched {
-                    delete_as_seen(self.cluster.pod(&row.name))
-                } else {
-                    None
-                }
-            }
-            Knowledge::Present(_) | Knowledge::Absent => {
-                if row.deregistered || row.epoch.is_none() || row.is_bound() {
-                    return None;
-                }
-                let demand = row.demand.clone();
-                Some(match row.runner {
-                    Some(runner) => Effect::DeleteRunner {
-                        worker,
-                        demand,
-                        runner,
-                    },
-                    None => Effect::FindRunner { worker, demand },
-                })
-            }
-        }
-    }
-
-    fn next_provision_step(&mut self, name: &PodName, now: Time) -> Option<Effect> {
-        let row = self.workers.get(name)?;
-        let group = self.groups.get(&row.demand.entity).copied();
-        let provision = self
-            .provisions
-            .entry(name.clone())
-            .or_insert_with(Provision::new);
-        provision.next(row, group, now)
-    }
-
-    /// Pods that ended stay for their logs, within limits.
-    fn decide_finished_pods(&mut self, now: Time, actions: &mut Vec<Action>) {
-        let rules = self.config.rules;
-        let mut finished: Vec<(Time, &Pod)> = self
-            .cluster
-            .pods()
-            .filter(|pod| pod.phase.has_ended() && pod.deletion_at.is_none())
-            // A live row has not seen the end yet.
-            .filter(|pod| self.workers.get(&pod.name).is_none_or(|row| !row.is_live()))
-            .map(|pod| (pod.container_finished_at().unwrap_or(pod.created_at), pod))
-            .collect();
-        finished.sort_by_key(|(ended, pod)| (std::cmp::Reverse(*ended), pod.name.clone()));
-        let mut on_board: BTreeMap<&NodeName, usize> = BTreeMap::new();
-        let mut due = Vec::new();
-        for (index, (ended, pod)) in finished.into_iter().enumerate() {
-            let mut too_many = index >= rules.finished_pods;
-            if let Some(node) = &pod.node {
-                let kept = on_board.entry(node).or_default();
-                *kept += 1;
-                too_many |= *kept > rules.finished_pods_per_board;
-            }
-            if too_many || now - ended >= rules.pod_grace.delta() {
-                due.push((pod.name.clone(), pod.uid.clone()));
-            }
-        }
-        for (worker, uid) in due {
-            let key = Key::Worker(worker.clone());
-            if self.may_begin(&key, now) {
-                self.begin(
-                    key,
-                    Effect::DeletePod {
-                        worker,
-                        uid,
-                        resource_version: None,
-                    },
-                    actions,
-                );
-            }
-        }
-    }
-
-    fn pods_vanished(&self) -> bool {
-        let running: Vec<&WorkerRow> = self
-            .workers
-            .values()
-            .filter(|w| w.status == Status::Running)
-            .collect();
-        let gone = running
-            .iter()
-            .filter(|w| self.cluster.pod(&w.name) == Knowledge::Absent)
-            .count();
-        gone >= VANISHED_AT_LEAST && gone * 2 >= running.len()
     }
 
     fn may_begin(&self, key: &Key, now: Time) -> bool {
@@ -468,11 +253,16 @@ impl Machine {
             && self.retry_at.get(key).is_none_or(|at| *at <= now)
     }
 
-    fn begin(&mut self, key: Key, effect: Effect, actions: &mut Vec<Action>) {
+    fn begin(&mut self, key: Key, effect: Effect, now: Time, actions: &mut Vec<Action>) {
         let id = ActionId(self.next_id);
         self.next_id += 1;
         self.busy_keys.insert(key.clone());
-        self.in_flight.insert(id, (key.clone(), effect.clone()));
+        let in_flight = InFlight {
+            key: key.clone(),
+            effect: effect.clone(),
+            begun: now,
+        };
+        self.in_flight.insert(id, in_flight);
         actions.push(Action { id, key, effect });
     }
 
@@ -533,16 +323,5 @@ impl Machine {
     #[must_use]
     pub fn config(&self) -> &MachineConfig {
         &self.config
-    }
-}
-
-fn delete_as_seen(pod: Knowledge<'_>) -> Option<Effect> {
-    match pod {
-        Knowledge::Present(pod) => Some(Effect::DeletePod {
-            worker: pod.name.clone(),
-            uid: pod.uid.clone(),
-            resource_version: Some(pod.resource_version.clone()),
-        }),
-        Knowledge::Absent | Knowledge::Unknown => None,
     }
 }

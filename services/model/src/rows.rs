@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::workers::CondemnReason;
 use crate::{
     EntityId, EntityKind, Epoch, Image, InstallationId, JobId, LabelSet, NodeName, PodName,
     PoolName, RepoId, RunnerId, ScopeKey, ScopeName, SentLabels, Status, Time,
@@ -92,15 +93,15 @@ pub struct NamedBy {
     pub job: JobId,
     /// Where it stands.
     pub status: Status,
-    /// GitHub has said how it ended.
-    pub concluded: bool,
+    /// When GitHub said how it ended, if it has.
+    pub concluded_at: Option<Time>,
 }
 
 impl NamedBy {
     /// The job may still run.
     #[must_use]
     pub fn is_open(self) -> bool {
-        !self.status.is_terminal() && !self.concluded
+        !self.status.is_terminal() && self.concluded_at.is_none()
     }
 }
 
@@ -126,9 +127,9 @@ pub struct WorkerRow {
     /// Which leader reserved it; rows of the replaced service have none.
     pub epoch: Option<Epoch>,
     /// Why it is being ended, if it is.
-    pub condemned: Option<String>,
-    /// GitHub no longer has its runner.
-    pub deregistered: bool,
+    pub condemned: Option<CondemnReason>,
+    /// Since when GitHub no longer has its runner.
+    pub deregistered_at: Option<Time>,
     /// When its pod was made, as far as we were told.
     pub pod_created_at: Option<Time>,
     /// Every job that names it.

@@ -118,7 +118,7 @@ pub(crate) fn worker(name: &str, demand: Demand) -> WorkerRow {
         runner: None,
         epoch: None,
         condemned: None,
-        deregistered: false,
+        deregistered_at: None,
         pod_created_at: None,
         named_by: vec![],
     }
@@ -128,7 +128,7 @@ pub(crate) fn named(job: i64, status: Status) -> NamedBy {
     NamedBy {
         job: JobId(job),
         status,
-        concluded: status == Status::Completed,
+        concluded_at: (status == Status::Completed).then(|| at(50)),
     }
 }
 
@@ -163,5 +163,14 @@ pub(crate) fn rules() -> Rules {
         back_off_to: Span::seconds(600),
         retry_after: Span::seconds(2),
         deregister_within: Span::seconds(24 * 3600),
+        runner_online_within: Span::seconds(120),
+        runner_offline_at_most: Span::seconds(600),
+        runner_absent_at_most: Span::seconds(300),
+        runner_idle_at_most: Span::seconds(600),
+        runner_idle_while_waiting: Span::seconds(120),
+        reads_apart: Span::seconds(60),
+        concluded_for: Span::seconds(600),
+        kill_within: Span::seconds(60),
+        runners_every: Span::seconds(30),
     }
 }

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::{ContainerState, Phase, Pod, Termination};
 use crate::config::Rules;
+use crate::ending::running;
 use crate::log::{ExitCause, LogEvidence, LoggedJob};
 use crate::rows::WorkerRow;
+use crate::runners::RunnerHistory;
 use crate::view::Knowledge;
 use crate::{NodeName, Status, Time};
 
@@ -36,6 +38,14 @@ pub enum FailureReason {
     RegistrationRefused,
     /// The Docker daemon in the pod did not come up.
     DockerNotReady,
+    /// Its runner never came online.
+    RunnerNeverRegistered,
+    /// Its runner was there and is not any more.
+    RunnerVanished,
+    /// Its job is over and its pod runs on.
+    RunnerHung,
+    /// Its runner was idle while a job was waiting.
+    RunnerIdle,
 }
 
 impl FailureReason {
@@ -53,6 +63,74 @@ impl FailureReason {
             Self::RunnerVersionRefused => "runner_version_refused",
             Self::RegistrationRefused => "registration_refused",
             Self::DockerNotReady => "docker_not_ready",
+            Self::RunnerNeverRegistered => "runner_never_registered",
+            Self::RunnerVanished => "runner_vanished",
+            Self::RunnerHung => "runner_hung",
+            Self::RunnerIdle => "runner_idle",
+        }
+    }
+}
+
+/// Every reason, for reading the table's words.
+const REASONS: [FailureReason; 14] = [
+    FailureReason::PodAllocationFailure,
+    FailureReason::PodFailed,
+    FailureReason::PodLost,
+    FailureReason::PodStuckPending,
+    FailureReason::ImagePullFailed,
+    FailureReason::RunnerExitedWithoutJob,
+    FailureReason::RunnerRemovedByGithub,
+    FailureReason::RunnerVersionRefused,
+    FailureReason::RegistrationRefused,
+    FailureReason::DockerNotReady,
+    FailureReason::RunnerNeverRegistered,
+    FailureReason::RunnerVanished,
+    FailureReason::RunnerHung,
+    FailureReason::RunnerIdle,
+];
+
+/// Why a worker is ended by us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CondemnReason {
+    /// Trouble.
+    Failure(FailureReason),
+    /// Other jobs wait for its board, and no job of its key needs it.
+    Surplus,
+    /// Nobody had a job for it.
+    Idle,
+}
+
+impl CondemnReason {
+    /// The word in the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failure(reason) => reason.as_str(),
+            Self::Surplus => "surplus",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// Reads the table's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "surplus" => Some(Self::Surplus),
+            "idle" => Some(Self::Idle),
+            _ => REASONS
+                .into_iter()
+                .find(|reason| reason.as_str() == word)
+                .map(Self::Failure),
+        }
+    }
+
+    /// Only trouble is a failure; a board that is given back is not.
+    #[must_use]
+    pub fn failure(self) -> Option<FailureReason> {
+        match self {
+            Self::Failure(reason) => Some(reason),
+            Self::Surplus | Self::Idle => None,
         }
     }
 }
@@ -77,6 +155,16 @@ impl Finish {
         }
     }
 
+    /// As it was decided when it was condemned; the message was written then.
+    pub(crate) fn condemned(row: &WorkerRow, node: Option<NodeName>) -> Self {
+        let reason = row.condemned.and_then(CondemnReason::failure);
+        Self {
+            failure: reason.map(|reason| (reason, "it was ended".to_owned())),
+            node,
+            ended_at: None,
+        }
+    }
+
     fn failed(pod: &Pod, reason: FailureReason, message: impl Into<String>) -> Self {
         Self {
             failure: Some((reason, message.into())),
@@ -98,8 +186,14 @@ pub enum Verdict {
     ReadLog,
     /// Its row is closed.
     Finish(Finish),
-    /// Its pod never started and will not: no supply any more, then its pod is deleted.
-    Condemn(FailureReason, String),
+    /// It is to be ended: no supply any more.
+    Condemn(CondemnReason, String),
+    /// It was condemned: its runner goes first.
+    Deregister,
+    /// Its row is closed: its pod is ended, its log stays.
+    Kill,
+    /// Its pod was ended and goes on: it is deleted.
+    DeleteHung,
     /// It was condemned and its pod has not started: delete the pod, as it was seen.
     DeleteUnstarted,
     /// It was condemned, but its pod started after all.
@@ -113,12 +207,20 @@ pub struct WorkerFacts<'a> {
     pub row: &'a WorkerRow,
     /// Its pod.
     pub pod: Knowledge<'a>,
-    /// What its log said, if it was read after its pod ended.
+    /// What its log said when it was last read.
     pub log: Option<&'a LogEvidence>,
+    /// When that reading was begun.
+    pub log_read_at: Option<Time>,
+    /// What GitHub's lists said of its runner.
+    pub runner: &'a RunnerHistory,
+    /// Its board is wanted by others, and no job of its key needs it.
+    pub surplus: bool,
+    /// Since when a job of its key is pending.
+    pub waiting_since: Option<Time>,
+    /// Idle runners while jobs wait, for several entities at once: the trouble is GitHub's.
+    pub github_not_assigning: bool,
     /// Its log could not be read for so long that it counts as gone.
     pub log_gone: bool,
-    /// A job of its key is pending.
-    pub demand_waits: bool,
     /// Many running workers lost their pods in one list: nobody believes it.
     pub pods_vanished: bool,
     /// The time of the decision.
@@ -130,17 +232,16 @@ pub struct WorkerFacts<'a> {
 /// Decides over a worker whose row is pending or running.
 #[must_use]
 pub fn judge(facts: WorkerFacts<'_>) -> Verdict {
-    if !facts.row.is_live() {
-        return Verdict::Keep;
-    }
     match facts.pod {
         Knowledge::Unknown => Verdict::Keep,
+        Knowledge::Absent if !facts.row.is_live() => Verdict::Keep,
         Knowledge::Absent => without_pod(facts),
         Knowledge::Present(pod) => match pod.phase {
+            Phase::Running if facts.row.status == Status::Pending => started(facts),
+            Phase::Running => running(facts, pod),
+            Phase::Unknown => Verdict::Keep,
             Phase::Pending => not_started(facts, pod),
-            Phase::Running if facts.row.condemned.is_some() => Verdict::TakeBack,
-            Phase::Running if facts.row.status == Status::Pending => Verdict::MarkRunning,
-            Phase::Running | Phase::Unknown => Verdict::Keep,
+            Phase::Failed | Phase::Succeeded if !facts.row.is_live() => Verdict::Keep,
             Phase::Failed => {
                 let message = pod.message.clone().or_else(|| pod.reason.clone());
                 let told = message.unwrap_or_else(|| ended_with(pod));
@@ -153,6 +254,15 @@ pub fn judge(facts: WorkerFacts<'_>) -> Verdict {
 
 fn age(facts: WorkerFacts<'_>) -> chrono::TimeDelta {
     facts.now - facts.row.created_at
+}
+
+/// Its container began. One that was condemned while it had not is taken back: what it does now is decided anew.
+fn started(facts: WorkerFacts<'_>) -> Verdict {
+    if facts.row.condemned.is_some() {
+        Verdict::TakeBack
+    } else {
+        Verdict::MarkRunning
+    }
 }
 
 /// Rule 1.
@@ -173,9 +283,12 @@ fn without_pod(facts: WorkerFacts<'_>) -> Verdict {
     if !row.named_by.is_empty() {
         return finish(None);
     }
-    if let Some(reason) = &row.condemned {
-        let message = "its pod had not started and was deleted".to_owned();
-        return finish(Some((condemned_reason(reason), message)));
+    if row.condemned.is_some() {
+        return Verdict::Finish(Finish::condemned(row, row.node.clone()));
+    }
+    if facts.surplus {
+        let message = "other jobs wait for its board".to_owned();
+        return Verdict::Condemn(CondemnReason::Surplus, message);
     }
     if had_a_pod {
         if facts.pods_vanished {
@@ -194,14 +307,6 @@ fn without_pod(facts: WorkerFacts<'_>) -> Verdict {
     finish(Some((FailureReason::PodAllocationFailure, message)))
 }
 
-/// Words that were written when a worker was condemned; an unknown one is an old one of ours.
-fn condemned_reason(word: &str) -> FailureReason {
-    match word {
-        "image_pull_failed" => FailureReason::ImagePullFailed,
-        _ => FailureReason::PodStuckPending,
-    }
-}
-
 /// Waiting reasons that never pass by themselves.
 const HOPELESS: [&str; 3] = [
     "InvalidImageName",
@@ -216,9 +321,14 @@ fn not_started(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
     if pod.deletion_at.is_some() || facts.row.is_bound() {
         return Verdict::Keep;
     }
-    if facts.row.condemned.is_some() {
+    if facts.row.condemned.is_some() || !facts.row.is_live() {
         return Verdict::DeleteUnstarted;
     }
+    if facts.surplus {
+        let message = "other jobs wait for its board".to_owned();
+        return Verdict::Condemn(CondemnReason::Surplus, message);
+    }
+    let condemn = |reason, message| Verdict::Condemn(CondemnReason::Failure(reason), message);
     let (reason, message) = match &pod.container {
         ContainerState::Waiting { reason, message } => (
             reason.as_deref().unwrap_or_default(),
@@ -235,7 +345,7 @@ fn not_started(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
         } else {
             FailureReason::ImagePullFailed
         };
-        return Verdict::Condemn(failure, told.to_owned());
+        return condemn(failure, told.to_owned());
     }
     let since_scheduled = pod
         .scheduled_at
@@ -244,11 +354,11 @@ fn not_started(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
     if PULL_TROUBLE.contains(&reason)
         && facts.now - since_scheduled >= facts.rules.image_pull_within.delta()
     {
-        return Verdict::Condemn(FailureReason::ImagePullFailed, told.to_owned());
+        return condemn(FailureReason::ImagePullFailed, told.to_owned());
     }
     if facts.now - pod.created_at >= facts.rules.pod_running_within.delta() {
         let told = pod.unschedulable.clone().unwrap_or_else(|| told.to_owned());
-        return Verdict::Condemn(FailureReason::PodStuckPending, told);
+        return condemn(FailureReason::PodStuckPending, told);
     }
     Verdict::Keep
 }
@@ -262,7 +372,12 @@ fn succeeded(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
     if !row.named_by.is_empty() {
         return Verdict::Finish(Finish::completed(pod));
     }
-    let Some(log) = facts.log else {
+    // What was read while it ran may lack its last lines.
+    let ended = pod.container_finished_at();
+    let read_after_its_end = facts
+        .log_read_at
+        .is_some_and(|read| ended.is_none_or(|end| read >= end));
+    let Some(log) = facts.log.filter(|_| read_after_its_end) else {
         if !facts.log_gone {
             return Verdict::ReadLog;
         }
@@ -281,7 +396,7 @@ fn succeeded(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
             Verdict::Finish(Finish::failed(pod, FailureReason::PodFailed, message))
         }
         LoggedJob::None => match log.exit_cause() {
-            Some(ExitCause::RunnerRemovedByGithub) if !facts.demand_waits => {
+            Some(ExitCause::RunnerRemovedByGithub) if facts.waiting_since.is_none() => {
                 Verdict::Finish(Finish::completed(pod))
             }
             cause => {

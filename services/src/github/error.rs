@@ -1,5 +1,7 @@
 //! What can go wrong in a call of GitHub, so that a caller can branch on it.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
@@ -77,14 +79,25 @@ pub enum RateLimit {
     Secondary,
 }
 
-/// A call of GitHub failed.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("GitHub: {} for {subject}: {kind}", .operation.as_str())]
+/// A call of GitHub failed. The kind is part of the message; what caused it, if anything did, is the source.
+#[derive(Debug, Clone)]
 pub struct GitHubError {
     operation: Operation,
     subject: String,
-    #[source]
     kind: GitHubErrorKind,
+}
+
+impl fmt::Display for GitHubError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (operation, subject) = (self.operation.as_str(), &self.subject);
+        write!(f, "GitHub: {operation} for {subject}: {}", self.kind)
+    }
+}
+
+impl Error for GitHubError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
 }
 
 /// How a call of GitHub failed.
@@ -190,17 +203,18 @@ impl GitHubError {
         &self.kind
     }
 
-    /// Whether GitHub, or the way to it, is in trouble, and not this one request.
+    /// Whether GitHub, or the way to it, is in trouble, and not this one request. A key that is not taken any more is of
+    /// this sort: nothing of that App will work until it is.
     #[must_use]
     pub fn is_dependency_trouble(&self) -> bool {
         match self.kind {
             GitHubErrorKind::RateLimited { .. }
+            | GitHubErrorKind::Unauthorized { .. }
             | GitHubErrorKind::Server { .. }
             | GitHubErrorKind::TimedOut
             | GitHubErrorKind::Transport(_) => true,
             GitHubErrorKind::NotFound
             | GitHubErrorKind::Suspended
-            | GitHubErrorKind::Unauthorized { .. }
             | GitHubErrorKind::Forbidden { .. }
             | GitHubErrorKind::Unprocessable { .. }
             | GitHubErrorKind::Conflict { .. }
@@ -404,6 +418,16 @@ mod tests {
         ] {
             assert_eq!(answer, expected);
         }
+    }
+
+    #[test]
+    fn a_message_says_it_once() {
+        let error = GitHubError::new(Operation::GetJob, "job 7 of o/r", GitHubErrorKind::NotFound);
+        assert_eq!(
+            error.to_string(),
+            "GitHub: get_job for job 7 of o/r: not found"
+        );
+        assert!(error.source().is_none());
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! What can go wrong in a call of Kubernetes, so that a caller can branch on it.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
+use http::StatusCode;
 use kube::core::Status;
 use rise_model::redact::redact;
 
@@ -55,14 +58,25 @@ impl Operation {
     }
 }
 
-/// A call of Kubernetes failed.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("Kubernetes: {} of {subject}: {kind}", .operation.as_str())]
+/// A call of Kubernetes failed. The kind is part of the message; what caused it, if anything did, is the source.
+#[derive(Debug, Clone)]
 pub struct KubernetesError {
     operation: Operation,
     subject: String,
-    #[source]
     kind: KubernetesErrorKind,
+}
+
+impl fmt::Display for KubernetesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (operation, subject) = (self.operation.as_str(), &self.subject);
+        write!(f, "Kubernetes: {operation} of {subject}: {}", self.kind)
+    }
+}
+
+impl Error for KubernetesError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
 }
 
 /// How a call of Kubernetes failed.
@@ -230,6 +244,15 @@ pub(super) fn kind_of(error: kube::Error) -> KubernetesErrorKind {
     }
 }
 
+/// What an answer that is no success means. The HTTP status counts: not everything between here and the API server
+/// speaks of it in a `Status`.
+pub(super) fn answered(http: StatusCode, body: &str) -> KubernetesErrorKind {
+    let mut status: Status =
+        serde_json::from_str(body).unwrap_or_else(|_| Status::failure(body.trim(), "not a Status"));
+    status.code = http.as_u16();
+    refusal(&status)
+}
+
 /// What a refusal of the API server means. Some come as plain text, and then with their HTTP status only.
 pub(super) fn refusal(status: &Status) -> KubernetesErrorKind {
     // A refused pod can be quoted in the refusal.
@@ -263,6 +286,26 @@ pub(super) fn refusal(status: &Status) -> KubernetesErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_http_status_counts_whatever_the_body_is() {
+        for (status, body, expected) in [
+            (503, "{}", r#"Server { status: 503, message: "" }"#),
+            (
+                502,
+                "<html>bad gateway</html>\n",
+                r#"Server { status: 502, message: "<html>bad gateway</html>" }"#,
+            ),
+            (
+                429,
+                "Too many requests, please try again later.",
+                "TooManyRequests",
+            ),
+        ] {
+            let kind = answered(StatusCode::from_u16(status).unwrap(), body);
+            assert_eq!(format!("{kind:?}"), expected);
+        }
+    }
 
     #[test]
     fn refusals_are_told_apart() {

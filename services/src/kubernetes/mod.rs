@@ -22,6 +22,7 @@ use std::time::SystemTime;
 use k8s_openapi::{List, ListableResource};
 use kube::Client;
 use kube::api::ListParams;
+use kube::client::Body;
 use kube::core::Request;
 use rise_model::Time;
 use rise_model::cluster::{Listed, Node};
@@ -135,10 +136,22 @@ impl Kubernetes {
         call: &Call,
         request: http::Request<Vec<u8>>,
     ) -> Result<String, KubernetesError> {
+        let asking = async {
+            let response = self.client.send(request.map(Body::from)).await?;
+            let status = response.status();
+            let body = response.into_body().collect_bytes().await?;
+            Ok((status, body))
+        };
         let within = self.section.call_timeout.std();
-        match tokio::time::timeout(within, self.client.request_text(request)).await {
-            Ok(answer) => answer.map_err(|error| call.failed(error)),
-            Err(_) => Err(call.timed_out()),
+        let (status, body) = match tokio::time::timeout(within, asking).await {
+            Ok(answer) => answer.map_err(|error| call.failed(error))?,
+            Err(_) => return Err(call.timed_out()),
+        };
+        let text = String::from_utf8_lossy(&body).into_owned();
+        if status.is_success() {
+            Ok(text)
+        } else {
+            Err(call.error(error::answered(status, &text)))
         }
     }
 }

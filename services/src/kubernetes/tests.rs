@@ -1,1 +1,10 @@
-//! The pod's shape and what Kubernetes' objects become.
+//! Calls against the pretend cluster, whose boards run the runners' processes.
+
+mod ending;
+mod lists;
+mod pods;
+mod reading;
+mod setup;
+mod shape;
+mod support;
+mod watching;

@@ -19,10 +19,6 @@ use tokio_util::sync::CancellationToken;
 use super::error::{KubernetesError, KubernetesErrorKind, Operation, refusal};
 use super::{Call, Kubernetes, NODES, convert};
 
-/// The API server ends a watch after this time and it is taken up where it ended: so a silent connection is noticed.
-const WATCH_SECONDS: u32 = 60;
-/// Nothing for this long means that the connection is dead.
-const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 15);
 /// The first wait after a watch broke; it doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait.
@@ -57,6 +53,9 @@ enum Kept {
 impl Kubernetes {
     /// Watches pods and nodes and sends what changes, until `stop` or until nobody receives. Where the right to watch is
     /// missing it says so once and leaves that kind to the lists.
+    ///
+    /// The API server ends each watch after `watch_timeout` and it is taken up where it ended: so a connection that died
+    /// without a word is noticed.
     pub async fn watch(&self, changes: &mpsc::Sender<ClusterChange>, stop: &CancellationToken) {
         let pods = Subject {
             watched: Watched::Pods,
@@ -168,7 +167,7 @@ impl Kubernetes {
         let call = &subject.call;
         let params = WatchParams {
             label_selector: subject.labels.clone(),
-            timeout: Some(WATCH_SECONDS),
+            timeout: Some(self.watch_seconds()),
             ..WatchParams::default()
         };
         let request = Request::new(subject.path.as_str()).watch(&params, version);
@@ -193,9 +192,10 @@ impl Kubernetes {
                 return Some(Over::NoListener);
             }
         }
+        let silence = self.section.watch_timeout.std() + self.section.call_timeout.std();
         let mut events = std::pin::pin!(events);
         loop {
-            let event = match tokio::time::timeout(SILENCE, events.try_next()).await {
+            let event = match tokio::time::timeout(silence, events.try_next()).await {
                 Ok(Ok(Some(event))) => event,
                 Ok(Ok(None)) => return None,
                 Ok(Err(error)) => return Some(Over::Broken(call.failed(error))),
@@ -211,6 +211,12 @@ impl Kubernetes {
                 return Some(Over::NoListener);
             }
         }
+    }
+
+    fn watch_seconds(&self) -> u32 {
+        u32::try_from(self.section.watch_timeout.std().as_secs())
+            .unwrap_or(u32::MAX)
+            .max(1)
     }
 
     /// Where a watch can begin: the collection's version now.

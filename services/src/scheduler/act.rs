@@ -13,7 +13,9 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use crate::github::{Access, GitHub, GitHubError, GitHubErrorKind, RunnerDeletion};
-use crate::kubernetes::{Grace, Kubernetes, KubernetesError, PodCreation, PodDeletion, PodSeen};
+use crate::kubernetes::{
+    Grace, Kubernetes, KubernetesError, PodCreation, PodDeletion, PodKill, PodSeen,
+};
 use crate::store::{Lease, Reserved, Store, StoreError, Write};
 
 use super::SchedulerConfig;
@@ -137,6 +139,18 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                 Err(error) => gone_or_trouble(&error),
             }
         }
+        Effect::ListRunners { demand, group } => {
+            let scope = demand.scope_name();
+            match github.list_runners(access(&demand), &scope, group).await {
+                Ok(runners) => Outcome::Runners(runners),
+                Err(error) => github_trouble(&error),
+            }
+        }
+        Effect::KillPod { worker } => match kubernetes.kill_pod(&worker).await {
+            Ok(PodKill::Ordered(pod)) => Outcome::Pod(pod),
+            Ok(PodKill::Absent) => Outcome::NoPod,
+            Err(error) => kubernetes_trouble(&error),
+        },
         Effect::CreatePod { worker, jit } => create_pod(doors, &worker, jit).await,
         Effect::GetPod { worker } => match kubernetes.get_pod(&worker).await {
             Ok(Some(pod)) => Outcome::Pod(Box::new(pod)),
@@ -213,6 +227,8 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
         | Effect::EnsureRunnerGroup { .. }
         | Effect::CreateJitConfig { .. }
         | Effect::FindRunner { .. }
+        | Effect::ListRunners { .. }
+        | Effect::KillPod { .. }
         | Effect::DeleteRunner { .. }
         | Effect::CreatePod { .. }
         | Effect::GetPod { .. }

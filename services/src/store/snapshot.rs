@@ -1,9 +1,10 @@
 //! What one round of the scheduler reads: two queries, however many jobs there are.
 
 use rise_model::rows::{Demand, JobRow, NamedBy, WorkerRow};
+use rise_model::workers::{CondemnReason, FailureReason};
 use rise_model::{
     EntityId, EntityKind, Epoch, Image, InstallationId, JobId, NodeName, PodName, PoolName, RepoId,
-    RunnerId, SentLabels, Status, span::Span,
+    RunnerId, SentLabels, Status, Time, span::Span,
 };
 use serde_json::Value;
 
@@ -44,8 +45,9 @@ impl Store {
             r#"SELECT w.pod_name, w.status::text AS "status!", w.entity_id, w.entity_name, w.entity_type,
                  w.installation_id, w.repo_full_name, w.repo_id, w.job_labels, w.k8s_pool, w.k8s_image, w.k8s_node,
                  w.created_at, w.running_at, w.completed_at, w.runner_id, w.epoch, w.condemned_reason,
-                 w.deregistered_at IS NOT NULL AS "deregistered!", w.pod_created_at,
-                 (SELECT jsonb_agg(jsonb_build_array(j.job_id, j.status, j.conclusion IS NOT NULL) ORDER BY j.job_id)
+                 w.deregistered_at, w.pod_created_at,
+                 (SELECT jsonb_agg(jsonb_build_array(j.job_id, j.status, CASE WHEN j.conclusion IS NOT NULL
+                     OR j.status = 'completed' THEN coalesce(j.finished_at, j.updated_at) END) ORDER BY j.job_id)
                     FROM jobs j WHERE j.k8s_pod = w.pod_name) AS named_by
                FROM workers w WHERE w.pod_name IN (
                  SELECT pod_name FROM workers WHERE status IN ('pending', 'running')
@@ -87,8 +89,8 @@ impl Store {
                 completed_at: row.completed_at,
                 runner: row.runner_id.map(RunnerId),
                 epoch: row.epoch.map(Epoch),
-                condemned: row.condemned_reason,
-                deregistered: row.deregistered,
+                condemned: row.condemned_reason.as_deref().map(condemned),
+                deregistered_at: row.deregistered_at,
                 pod_created_at: row.pod_created_at,
                 named_by: row.named_by.map(named_by).unwrap_or_default(),
             });
@@ -152,14 +154,19 @@ fn labels(value: Value) -> SentLabels {
     SentLabels::new(serde_json::from_value(value).unwrap_or_default())
 }
 
+/// A word that is not known was written by a newer program: whatever it means, the worker is being ended.
+fn condemned(word: &str) -> CondemnReason {
+    CondemnReason::parse(word).unwrap_or(CondemnReason::Failure(FailureReason::PodFailed))
+}
+
 fn named_by(value: Value) -> Vec<NamedBy> {
-    let rows: Vec<(i64, String, bool)> = serde_json::from_value(value).unwrap_or_default();
+    let rows: Vec<(i64, String, Option<Time>)> = serde_json::from_value(value).unwrap_or_default();
     rows.into_iter()
-        .filter_map(|(job, status, concluded)| {
+        .filter_map(|(job, status, concluded_at)| {
             Some(NamedBy {
                 job: JobId(job),
                 status: Status::parse(&status)?,
-                concluded,
+                concluded_at,
             })
         })
         .collect()

@@ -4,7 +4,7 @@
 use rise_model::effects::PodFacts;
 use rise_model::plan::Ask;
 use rise_model::rows::WorkerRow;
-use rise_model::workers::{FailureReason, Finish};
+use rise_model::workers::{CondemnReason, FailureReason, Finish};
 use rise_model::{JobId, PodName, RunnerId, Status, Time};
 use serde_json::{Value, json};
 
@@ -222,7 +222,7 @@ impl Store {
         Ok(Write::of(row.leads, row.changed))
     }
 
-    /// Writes that a worker is to be ended, and why.
+    /// Writes that a worker is to be ended, and why. A row that is closed already keeps what it says.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -230,20 +230,24 @@ impl Store {
         &self,
         lease: Lease,
         worker: &PodName,
-        reason: FailureReason,
+        reason: CondemnReason,
         message: &str,
     ) -> Result<Write, StoreError> {
+        let info = reason
+            .failure()
+            .map(|failure| failure_info(failure, message));
         let row = sqlx::query!(
             r#"WITH l AS (SELECT 1 FROM scheduler_lease WHERE epoch = $1 AND holder = $2 FOR SHARE),
                u AS (UPDATE workers SET condemned_at = now(), condemned_reason = $4,
-                   failure_info = coalesce(failure_info, $5), updated_at = now()
-                 WHERE pod_name = $3 AND status IN ('pending', 'running') AND EXISTS (SELECT 1 FROM l) RETURNING 1)
+                   failure_info = CASE WHEN status IN ('pending', 'running') THEN coalesce(failure_info, $5)
+                     ELSE failure_info END, updated_at = now()
+                 WHERE pod_name = $3 AND EXISTS (SELECT 1 FROM l) RETURNING 1)
                SELECT EXISTS (SELECT 1 FROM l) AS leads, (SELECT count(*) FROM u) AS changed"#,
             lease.epoch.0,
             lease.holder,
             worker.as_str(),
             reason.as_str(),
-            failure_info(reason, message),
+            info,
         )
         .fetch_one(&self.pool)
         .await?;
@@ -261,9 +265,10 @@ impl Store {
     ) -> Result<Write, StoreError> {
         let row = sqlx::query!(
             r#"WITH l AS (SELECT 1 FROM scheduler_lease WHERE epoch = $1 AND holder = $2 FOR SHARE),
-               u AS (UPDATE workers SET condemned_at = NULL, condemned_reason = NULL, failure_info = NULL,
+               u AS (UPDATE workers SET condemned_at = NULL, condemned_reason = NULL,
+                   failure_info = CASE WHEN status IN ('pending', 'running') THEN NULL ELSE failure_info END,
                    updated_at = now()
-                 WHERE pod_name = $3 AND status IN ('pending', 'running') AND EXISTS (SELECT 1 FROM l) RETURNING 1)
+                 WHERE pod_name = $3 AND EXISTS (SELECT 1 FROM l) RETURNING 1)
                SELECT EXISTS (SELECT 1 FROM l) AS leads, (SELECT count(*) FROM u) AS changed"#,
             lease.epoch.0,
             lease.holder,
@@ -397,7 +402,7 @@ fn reserved_row(name: String, created_at: Time, ask: &Ask, lease: Lease) -> Work
         runner: None,
         epoch: Some(lease.epoch),
         condemned: None,
-        deregistered: false,
+        deregistered_at: None,
         pod_created_at: None,
         named_by: Vec::new(),
     }

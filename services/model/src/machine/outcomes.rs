@@ -11,7 +11,7 @@ use crate::view::Knowledge;
 use crate::workers::{FailureReason, Finish};
 use crate::{JobId, PodName, RunnerId, Status, Time};
 
-use super::{BackOff, Machine};
+use super::{BackOff, InFlight, Machine};
 
 /// Doubling stops here; the configured ceiling is reached long before.
 const MOST_DOUBLINGS: u32 = 16;
@@ -20,7 +20,7 @@ impl Machine {
     /// Takes what came of an action and returns the next step of the same key, if it can be taken at once.
     pub fn outcome(&mut self, id: ActionId, outcome: Outcome, now: Time) -> Vec<Action> {
         let mut actions = Vec::new();
-        let Some((key, effect)) = self.in_flight.remove(&id) else {
+        let Some(InFlight { key, effect, begun }) = self.in_flight.remove(&id) else {
             return actions;
         };
         self.busy_keys.remove(&key);
@@ -62,7 +62,15 @@ impl Machine {
             }
             Effect::GetPod { worker } => self.pod_read(&key, &worker, outcome, now, &mut actions),
             Effect::DeletePod { worker, .. } => self.pod_deleted(&key, &worker, &outcome, now),
-            Effect::ReadLog { worker } => self.log_read(&key, worker, outcome, now),
+            Effect::ListRunners { demand, .. } => match outcome {
+                Outcome::Runners(runners) => self.runners_listed(&demand, &runners, begun),
+                // A list that failed says nothing; it is not asked for again at once.
+                _ => {
+                    self.listed.insert(demand.key().scope, begun);
+                }
+            },
+            Effect::KillPod { worker } => self.pod_killed(&key, &worker, outcome, now),
+            Effect::ReadLog { worker } => self.log_read(&key, worker, outcome, begun, now),
             Effect::Diagnose { worker } => {
                 let diagnostics = match outcome {
                     Outcome::Diagnostics(diagnostics) => diagnostics,
@@ -75,7 +83,7 @@ impl Machine {
                     worker,
                     diagnostics,
                 };
-                self.begin(key.clone(), effect, &mut actions);
+                self.begin(key.clone(), effect, now, &mut actions);
             }
             row_write => self.row_written(&key, row_write, &outcome, now, &mut actions),
         }
@@ -93,7 +101,7 @@ impl Machine {
         }
         let vanished = self.pods_vanished();
         if let Some(effect) = self.next_effect(name, now, vanished) {
-            self.begin(key.clone(), effect, actions);
+            self.begin(key.clone(), effect, now, actions);
         }
     }
 
@@ -128,6 +136,19 @@ impl Machine {
         }
     }
 
+    /// Its runner or pod is still being made.
+    fn is_making(&self, worker: &PodName) -> bool {
+        self.workers.get(worker).is_some_and(WorkerRow::is_live)
+            && self.provisions.contains_key(worker)
+    }
+
+    /// It is being ended, and its row is not closed yet.
+    fn is_condemned(&self, worker: &PodName) -> bool {
+        self.workers
+            .get(worker)
+            .is_some_and(|row| row.is_live() && row.condemned.is_some())
+    }
+
     fn provision(&mut self, worker: &PodName, change: impl FnOnce(&mut Provision)) {
         change(
             self.provisions
@@ -155,9 +176,9 @@ impl Machine {
         now: Time,
         actions: &mut Vec<Action>,
     ) {
-        let live = self.workers.get(worker).is_some_and(WorkerRow::is_live);
+        let making = self.is_making(worker);
         match outcome {
-            Outcome::Runner(found) if live => self.provision(worker, |p| {
+            Outcome::Runner(found) if making => self.provision(worker, |p| {
                 p.stage = found.map_or(Stage::Runner, Stage::Evict);
             }),
             Outcome::Runner(Some(runner)) => self.learn_runner(worker, runner),
@@ -167,10 +188,11 @@ impl Machine {
                     Effect::RecordDeregistered {
                         worker: worker.clone(),
                     },
+                    now,
                     actions,
                 );
             }
-            other if live => self.provision_trouble(key, other, now, actions),
+            other if making => self.provision_trouble(key, other, now, actions),
             _ => self.retry_later(key, now),
         }
     }
@@ -189,19 +211,26 @@ impl Machine {
         now: Time,
         actions: &mut Vec<Action>,
     ) {
-        let live = self.workers.get(worker).is_some_and(WorkerRow::is_live);
+        let making = self.is_making(worker);
         match outcome {
-            Outcome::RunnerGone if live => self.provision(worker, |p| p.stage = Stage::Runner),
+            Outcome::RunnerGone if making => self.provision(worker, |p| p.stage = Stage::Runner),
             Outcome::RunnerGone => {
                 self.begin(
                     key.clone(),
                     Effect::RecordDeregistered {
                         worker: worker.clone(),
                     },
+                    now,
                     actions,
                 );
             }
-            Outcome::RunnerBusy if live => {
+            Outcome::RunnerBusy if self.is_condemned(worker) => {
+                let effect = Effect::TakeBack {
+                    worker: worker.clone(),
+                };
+                self.begin(key.clone(), effect, now, actions);
+            }
+            Outcome::RunnerBusy if making => {
                 self.fail(
                     key,
                     worker,
@@ -210,7 +239,7 @@ impl Machine {
                     actions,
                 );
             }
-            other if live => self.provision_trouble(key, other, now, actions),
+            other if making => self.provision_trouble(key, other, now, actions),
             _ => self.retry_later(key, now),
         }
     }
@@ -282,7 +311,16 @@ impl Machine {
         }
     }
 
-    fn log_read(&mut self, key: &Key, worker: PodName, outcome: Outcome, now: Time) {
+    fn pod_killed(&mut self, key: &Key, worker: &PodName, outcome: Outcome, now: Time) {
+        self.cluster.touched(worker, now);
+        match outcome {
+            Outcome::Pod(pod) => self.cluster.pod_seen(*pod, now),
+            Outcome::NoPod => self.cluster.pod_gone(worker, now),
+            _ => self.retry_later(key, now),
+        }
+    }
+
+    fn log_read(&mut self, key: &Key, worker: PodName, outcome: Outcome, begun: Time, now: Time) {
         let started = match self.cluster.pod(&worker) {
             Knowledge::Present(pod) => pod.container_started_at(),
             Knowledge::Absent | Knowledge::Unknown => None,
@@ -290,10 +328,9 @@ impl Machine {
         let read = self.logs.entry(worker).or_default();
         match outcome {
             // A mark that is there proves what it says; one that is not there proves nothing in half a log.
-            Outcome::Log(log)
-                if log.is_whole(started) || matches!(log.job, LoggedJob::Completed { .. }) =>
-            {
+            Outcome::Log(log) if log.is_whole(started) || log.job != LoggedJob::None => {
                 read.failing_since = None;
+                read.begun = Some(begun);
                 read.evidence = Some(log);
             }
             _ => {
@@ -342,17 +379,26 @@ impl Machine {
             }
             Effect::MarkFinished { finish, .. } => self.finished(key, &finish, now, actions),
             Effect::Condemn { reason, .. } => {
-                row.condemned = Some(reason.as_str().to_owned());
+                row.condemned = Some(reason);
+                let tells_trouble = reason.failure().is_some();
+                self.provisions.remove(name);
+                if !tells_trouble {
+                    return;
+                }
                 self.begin(
                     key.clone(),
                     Effect::Diagnose {
                         worker: name.clone(),
                     },
+                    now,
                     actions,
                 );
             }
-            Effect::TakeBack { .. } => row.condemned = None,
-            Effect::RecordDeregistered { .. } => row.deregistered = true,
+            Effect::TakeBack { .. } => {
+                row.condemned = None;
+                self.runners.remove(name);
+            }
+            Effect::RecordDeregistered { .. } => row.deregistered_at = Some(now),
             // Everything else writes nothing that is remembered here.
             _ => {}
         }
@@ -384,6 +430,7 @@ impl Machine {
                 Effect::Diagnose {
                     worker: name.clone(),
                 },
+                now,
                 actions,
             );
         }
@@ -424,7 +471,7 @@ impl Machine {
             worker: worker.clone(),
             finish,
         };
-        self.begin(key.clone(), effect, actions);
+        self.begin(key.clone(), effect, now, actions);
     }
 
     fn retry_later(&mut self, key: &Key, now: Time) {

@@ -8,7 +8,7 @@ use crate::testing::*;
 use crate::workers::FailureReason;
 use crate::{Epoch, RunnerId, SentLabels};
 
-fn machine() -> Machine {
+pub(super) fn machine() -> Machine {
     Machine::new(MachineConfig {
         pools: vec![pool()],
         caps: caps(99, 1),
@@ -23,7 +23,7 @@ fn seeing(jobs: Vec<JobRow>, workers: Vec<WorkerRow>, pods: Vec<Pod>, boards: us
     machine
 }
 
-fn see(
+pub(super) fn see(
     machine: &mut Machine,
     jobs: Vec<JobRow>,
     workers: Vec<WorkerRow>,
@@ -71,7 +71,7 @@ fn asked(actions: &[Action]) -> usize {
     })
 }
 
-fn ours(name: &str, demand: crate::rows::Demand) -> WorkerRow {
+pub(super) fn ours(name: &str, demand: crate::rows::Demand) -> WorkerRow {
     WorkerRow {
         epoch: Some(Epoch(1)),
         created_at: at(100),
@@ -586,7 +586,7 @@ fn finished_pods_go_after_their_grace_and_beyond_the_number_kept() {
     let done = |name: &str| WorkerRow {
         status: Status::Completed,
         completed_at: Some(at(99)),
-        deregistered: true,
+        deregistered_at: Some(at(99)),
         ..ours(name, demand(7))
     };
     let names: Vec<String> = (0..22).map(|n| format!("w{n}")).collect();

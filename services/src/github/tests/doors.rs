@@ -3,7 +3,7 @@
 use http::StatusCode;
 use rise_model::github::{GroupChoice, JobStatus, RunnerStatus};
 use rise_model::span::Span;
-use rise_model::{EntityKind, InstallationId, JobId, RunnerGroupId};
+use rise_model::{EntityKind, InstallationId, JobId, RunnerGroupId, Time};
 use sandbox::doors::faults::Fault;
 use sandbox::world::github::{GitHubConfig, GroupVisibility};
 use secrecy::ExposeSecret;
@@ -322,6 +322,36 @@ async fn the_budget_is_known_and_its_end_is_told() {
     }
     assert!(!error.answer_unknown());
     assert_eq!(it.github.budget(access.installation).unwrap().remaining, 0);
+}
+
+#[tokio::test]
+async fn too_much_at_once_is_told_with_the_time_to_wait() {
+    let it = open().await;
+    let access = it.access(ORG);
+    // GitHub takes about 180 of these a minute.
+    let (org, labels, group) = (org(), labels(), RunnerGroupId(1));
+    let mut refused = None;
+    for number in 0..300 {
+        let name = format!("r-{number}");
+        let name = name.as_str().into();
+        let made = it
+            .github
+            .create_jit_config(access, &org, &name, group, &labels)
+            .await;
+        if let Err(error) = made {
+            refused = Some(error);
+            break;
+        }
+    }
+    let refused = refused.unwrap();
+    match refused.kind() {
+        GitHubErrorKind::RateLimited { until, limit } => {
+            assert_eq!(*limit, RateLimit::Secondary);
+            assert!(until.unwrap() > Time::from(std::time::SystemTime::now()));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(refused.is_dependency_trouble() && !refused.answer_unknown());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod kube_crate;
 mod kubectl;
+mod served;
 mod wire;
 
 use std::time::Duration;

@@ -133,7 +133,8 @@ impl Cluster {
 
     /// Takes a pod's document away; a container that still runs is killed once its board hears of it.
     pub(super) fn remove_document(&mut self, id: PodId, now: Time) -> Option<Arc<Value>> {
-        let pod = self.pods.get_mut(&id)?;
+        // Without a document of its own: by now its name may be another pod's.
+        let pod = self.pods.get_mut(&id).filter(|pod| pod.in_api)?;
         pod.in_api = false;
         self.timers.cancel(pod.timers.evict.take());
         let (key, runs) = (pod.key.clone(), pod.runs());

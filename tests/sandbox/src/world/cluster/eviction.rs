@@ -4,9 +4,9 @@
 use super::Cluster;
 use super::admission::list;
 use super::events::{Severity, TAINT_CONTROLLER};
+use super::fit::tolerates;
 use super::pod::PodId;
 use super::report::KillCause;
-use super::scheduler::tolerates;
 use super::status::disrupted;
 use super::store::{Key, Kind};
 use super::timers::Due;

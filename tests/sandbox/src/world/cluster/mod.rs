@@ -14,6 +14,7 @@ mod ending;
 mod error;
 mod events;
 mod eviction;
+mod fit;
 mod kubelet;
 mod log;
 mod loss;

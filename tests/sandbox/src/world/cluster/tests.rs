@@ -2,6 +2,7 @@
 
 mod boards;
 mod lives;
+mod properties;
 mod refusals;
 mod runners;
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::super::fit::tolerates;
 use super::super::quantity;
-use super::super::scheduler::tolerates;
 use super::{list, list_mut};
 
 /// Fills in what a pod's maker may leave out.

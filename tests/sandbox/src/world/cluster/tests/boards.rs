@@ -311,3 +311,27 @@ fn a_deleted_node_takes_its_pods_with_it() {
         .add_board(NodeConfig::new("riscv-runner-1", "scw-em-rv1"), now);
     lasting(&mut scene, "b", runner_pod("b", "scw-em-rv1"));
 }
+
+#[test]
+fn what_is_left_on_a_board_does_not_touch_a_new_pod_of_its_name() {
+    let mut scene = Scene::new(&[("scw-em-rv1", 1)]);
+    lasting(&mut scene, "a", runner_pod("a", "scw-em-rv1"));
+    let now = scene.now();
+    let board = "riscv-runner-1";
+    scene
+        .world
+        .cluster
+        .lose_board(board, BoardLoss::PoweredOff, now)
+        .unwrap();
+    scene.delete("a", &DeleteOptions::with_grace(0));
+    scene.create(runner_pod("a", "scw-em-rv1"));
+    scene
+        .world
+        .cluster
+        .delete_node(board, &DeleteOptions::default(), now)
+        .unwrap();
+    scene.pass(1.0);
+    assert_eq!(scene.phase("a"), Some(Phase::Pending));
+    scene.delete("a", &DeleteOptions::default());
+    assert!(scene.world.cluster.pods.is_empty());
+}
