@@ -9,3 +9,5 @@
 mod architecture;
 mod cli;
 mod rise;
+mod scheduler;
+mod support;
