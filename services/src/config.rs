@@ -46,6 +46,23 @@ pub struct SchedulerSection {
     pub stop_actions_within: Span,
     /// At shutdown, everything is over after this long.
     pub drain_within: Span,
+    /// Limits of its pages.
+    pub pages: PagesSection,
+}
+
+/// `[scheduler.pages]`: the limits of what is open to everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PagesSection {
+    /// A request is answered in this time, one way or the other.
+    pub answer_within: Span,
+    /// A connection, and a statement, may take this long each.
+    pub database_within: Span,
+    /// Connections of their own, at most: a flood of requests can take none from the scheduler.
+    pub connections: u32,
+    /// `/ready` asks the database for a sign of life in this time.
+    pub ready_within: Span,
+    /// A leader whose last good round is older is not ready.
+    pub round_may_be_old: Span,
 }
 
 /// `[github]`: how GitHub is called.

@@ -9,5 +9,6 @@
 mod architecture;
 mod cli;
 mod rise;
+mod sandbox;
 mod scheduler;
 mod support;

@@ -8,7 +8,7 @@ use rise_model::config::{Apps, Caps, EntitySettings, Environment, Pool, Route, R
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use services::config::{
-    DatabaseSection, GhfeSection, GitHubSection, KubernetesSection, SchedulerSection,
+    DatabaseSection, GhfeSection, GitHubSection, KubernetesSection, PagesSection, SchedulerSection,
 };
 
 use super::path::{KeyPath, Step};
@@ -37,6 +37,7 @@ pub(crate) fn known_below(path: &KeyPath) -> &'static [&'static str] {
         ["rules"] => fields::<Rules>(),
         ["ghfe"] => fields::<GhfeSection>(),
         ["scheduler"] => fields::<SchedulerSection>(),
+        ["scheduler", "pages"] => fields::<PagesSection>(),
         ["github"] => fields::<GitHubSection>(),
         ["kubernetes"] => fields::<KubernetesSection>(),
         ["database"] => fields::<DatabaseSection>(),

@@ -43,6 +43,7 @@ pub(super) fn check(file: &File, layers: &Layers, spoilt: &BTreeSet<String>) -> 
     }
     if good(&["scheduler"]) {
         times::scheduler(file, &mut rules);
+        times::pages(file, &mut rules);
     }
     if good(&["github", "kubernetes", "database"]) {
         times::clients(file, &mut rules);

@@ -12,8 +12,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use rise_model::PodName;
 use rise_model::intake::{Headers, Intake, IntakeRules, Refusal, clean, decide};
+use rise_model::{JobId, PodName};
 
 use super::App;
 use super::body::{BodyError, Delivered};
@@ -77,7 +77,7 @@ async fn receive(
     };
     let written = app.intake.record(&intake).await;
     drop(share);
-    let written = written.map_err(Failure::Database)?;
+    let written = written.map_err(Failure::from)?;
     if written.job_changed {
         app.wake.ask();
     }
@@ -98,8 +98,20 @@ enum Failure {
     Refused(Refusal),
     #[error("The database cannot take deliveries now")]
     Database(#[source] StoreError),
+    #[error("The delivery holds a value that the database cannot store")]
+    Unstorable(#[source] StoreError),
     #[error("internal error")]
     Internal,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        if error.is_about_the_data() {
+            Self::Unstorable(error)
+        } else {
+            Self::Database(error)
+        }
+    }
 }
 
 impl Failure {
@@ -109,7 +121,7 @@ impl Failure {
             Self::Signature => StatusCode::UNAUTHORIZED,
             Self::Body(error) => error.status(),
             // To deliver it again would not help.
-            Self::Database(error) if error.is_about_the_data() => StatusCode::BAD_REQUEST,
+            Self::Unstorable(_) => StatusCode::BAD_REQUEST,
             Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -123,7 +135,9 @@ impl Failure {
             |name| text(headers, name).map(|value| value.chars().take(64).collect::<String>());
         let delivery = sent("x-github-delivery");
         let event = sent("x-github-event");
-        if status == StatusCode::INTERNAL_SERVER_ERROR || matches!(self, Self::Database(_)) {
+        if status == StatusCode::INTERNAL_SERVER_ERROR
+            || matches!(self, Self::Database(_) | Self::Unstorable(_))
+        {
             tracing::error!(
                 delivery.id = delivery,
                 delivery.event = event,
@@ -246,10 +260,10 @@ fn tell(intake: &Intake, written: &Written, began: Instant) {
             delivery.event = row.event,
             delivery.outcome = written.outcome.as_str(),
             elapsed_ms,
-            "job {} of {}: {}",
+            "job {} of {} {}",
             job.id,
             job.repository_name,
-            written.answer,
+            what_became_of(job.id, &written.answer),
         ),
         Intake::Log { .. } => tracing::debug!(
             job.id = row.job.map(|id| id.0),
@@ -263,5 +277,39 @@ fn tell(intake: &Intake, written: &Written, began: Instant) {
             row.event,
             written.answer,
         ),
+    }
+}
+
+/// What an answer says of its job: `marked running (was pending)`.
+fn what_became_of(job: JobId, answer: &str) -> &str {
+    let said = answer.strip_prefix(&format!("Job {job} "));
+    said.unwrap_or(answer).trim_end_matches('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use rise_model::Status;
+    use rise_model::intake::{JobAction, Recorded};
+
+    use super::*;
+
+    #[test]
+    fn the_log_names_a_job_once() {
+        for (action, found, expected) in [
+            (JobAction::Queued, Recorded::New, "stored"),
+            (
+                JobAction::InProgress,
+                Recorded::Was(Status::Pending),
+                "marked running (was pending)",
+            ),
+            (
+                JobAction::Completed,
+                Recorded::New,
+                "completed (was unknown)",
+            ),
+        ] {
+            let answer = found.answer(action, JobId(7));
+            assert_eq!(what_became_of(JobId(7), &answer), expected);
+        }
     }
 }

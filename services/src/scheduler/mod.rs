@@ -60,7 +60,7 @@ pub async fn serve(
     let (status, seen) = watch::channel(SchedulerStatus::default());
     let drain_within = config.section.drain_within.std();
     let http_stop = CancellationToken::new();
-    let router = pages::router(store.clone(), seen);
+    let router = pages::router(store.clone(), seen, config.section.pages);
     let http = tokio::spawn({
         let http_stop = http_stop.clone();
         async move {

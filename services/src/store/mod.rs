@@ -14,8 +14,6 @@ pub(crate) mod pages;
 mod snapshot;
 #[cfg(test)]
 pub(crate) mod testing;
-#[cfg(test)]
-pub(crate) mod testing_pages;
 mod trace;
 mod workers;
 

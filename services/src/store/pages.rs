@@ -4,17 +4,13 @@
 //! Pages are open to everybody, so they read on a few connections of their own: a flood of requests can take none from
 //! the scheduler, and the server itself ends a statement that takes too long.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use sqlx::postgres::PgPool;
 use sqlx::types::{Json, JsonRawValue};
 
 use super::{Store, StoreError};
-
-/// Connections for pages. A page is two short queries; more of them at once would only slow each other down.
-const CONNECTIONS: u32 = 3;
+use crate::config::PagesSection;
 
 /// JSON that is passed on as the database has it: nobody here looks into it.
 type Stored = Json<Box<JsonRawValue>>;
@@ -116,8 +112,9 @@ fn time_if_any<S: Serializer>(
 }
 
 impl Store {
-    /// Connections for pages; a connection, and a statement, take at most `within` each.
-    pub(crate) fn pages(&self, within: Duration) -> PagesStore {
+    /// Connections for pages.
+    pub(crate) fn pages(&self, limits: &PagesSection) -> PagesStore {
+        let within = limits.database_within.std();
         let limit = format!("{}ms", within.as_millis().max(1));
         let connect = (*self.pool.connect_options()).clone().options([
             ("statement_timeout", limit.as_str()),
@@ -127,7 +124,7 @@ impl Store {
             .pool
             .options()
             .clone()
-            .max_connections(CONNECTIONS)
+            .max_connections(limits.connections)
             .acquire_timeout(within)
             .connect_lazy_with(connect);
         PagesStore { pool }
@@ -250,36 +247,32 @@ impl PagesStore {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use rise_model::span::Span;
 
-    use crate::store::testing_pages::with_database;
+    use crate::store::testing::{TestDatabase, page_limits};
 
     #[tokio::test]
     async fn a_table_that_somebody_holds_is_given_up_by_the_server() {
-        with_database(async |database| {
-            let pages = database.store().pages(Duration::from_secs(1));
-            database
-                .while_locked("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE", async || {
-                    let error = pages.live_jobs().await.unwrap_err();
-                    let cause = std::error::Error::source(&error).unwrap().to_string();
-                    assert!(cause.contains("statement timeout"), "{cause}");
-                })
-                .await;
-            pages.live_jobs().await.unwrap();
-        })
-        .await;
+        let database = TestDatabase::create().await;
+        let pages = database.store().pages(&page_limits(Span::seconds(1)));
+        let held = database
+            .hold("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE")
+            .await;
+        let error = pages.live_jobs().await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("statement timeout"), "{cause}");
+        drop(held);
+        pages.live_jobs().await.unwrap();
     }
 
     #[tokio::test]
     async fn pages_cannot_write() {
-        with_database(async |database| {
-            let pages = database.store().pages(Duration::from_secs(5));
-            let error = sqlx::query("DELETE FROM jobs")
-                .execute(&pages.pool)
-                .await
-                .unwrap_err();
-            assert!(error.to_string().contains("read-only"), "{error}");
-        })
-        .await;
+        let database = TestDatabase::create().await;
+        let pages = database.store().pages(&page_limits(Span::seconds(5)));
+        let error = sqlx::query("DELETE FROM jobs")
+            .execute(&pages.pool)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("read-only"), "{error}");
     }
 }

@@ -1,56 +1,38 @@
-//! A database of its own for each test, on the server that `RISE_TEST_POSTGRES_URL` names.
+//! A migrated database of its own for each test; the sandbox finds or starts the server.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use rise_model::span::Span;
 use serde_json::Value;
-use sqlx::postgres::{PgListener, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 
 use super::{Store, connect_options, migrate};
-use crate::config::DatabaseSection;
+use crate::config::{DatabaseSection, PagesSection};
 
 const SCHEMA: &str = "staging";
 
 /// A migrated database with a random name; dropped with this value.
 pub(crate) struct TestDatabase {
-    admin: String,
-    name: String,
-    /// Its URL.
-    pub(crate) url: String,
     pool: PgPool,
+    database: sandbox::pg::TestDatabase,
 }
 
 impl TestDatabase {
     /// Creates and migrates one.
     pub(crate) async fn create() -> Self {
-        let admin = std::env::var("RISE_TEST_POSTGRES_URL").expect(
-            "RISE_TEST_POSTGRES_URL must name a PostgreSQL superuser's database; tests/run sets it",
-        );
-        let name = format!("rise_test_{}", uuid::Uuid::new_v4().simple());
-        execute(&admin, &format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
-        let url = with_database(&admin, &name);
-        migrate::migrate(&url, SCHEMA).await.unwrap();
+        let database = sandbox::pg::TestDatabase::create().await.unwrap();
+        migrate::migrate(database.url(), SCHEMA).await.unwrap();
         let pool = PgPoolOptions::new()
             .max_connections(4)
-            .connect_lazy_with(connect_options(&url, SCHEMA).unwrap());
-        Self {
-            admin,
-            name,
-            url,
-            pool,
-        }
+            .connect_lazy_with(connect_options(database.url(), SCHEMA).unwrap());
+        Self { pool, database }
     }
 
     /// A store as a service has it.
     pub(crate) fn store(&self) -> Store {
-        let section = DatabaseSection {
-            connections: 4,
-            connect_timeout: Span::seconds(5),
-        };
-        Store::new(&self.url, SCHEMA, &section).unwrap()
+        store_at(self.database.url())
     }
 
     /// The rows of a query, as JSON.
@@ -88,49 +70,62 @@ impl TestDatabase {
 
     /// Ends every session of the services, as a restart of the server would.
     pub(crate) async fn end_sessions(&self) {
-        // Asked from the other database, so that this session is not among them.
-        let text = format!(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{}'",
-            self.name
-        );
-        execute(&self.admin, &text).await.unwrap();
+        self.as_administrator(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await;
     }
 
     /// Makes new sessions read-only, as those of a standby are, or not any more.
     pub(crate) async fn set_read_only(&self, read_only: bool) {
-        let text = format!(
+        self.as_administrator(&format!(
             "ALTER DATABASE {} SET default_transaction_read_only = {read_only}",
-            self.name
-        );
-        execute(&self.admin, &text).await.unwrap();
+            self.database.name()
+        ))
+        .await;
+    }
+
+    /// On a session of its own, which may write whatever is set for the database.
+    async fn as_administrator(&self, statement: &str) {
+        let options = PgConnectOptions::from_str(self.database.url()).unwrap();
+        let mut session = options
+            .options([("default_transaction_read_only", "off")])
+            .connect()
+            .await
+            .unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+            .execute(&mut session)
+            .await
+            .unwrap();
+        session.close().await.unwrap();
     }
 
     /// Listens to a channel.
     pub(crate) async fn listen(&self, channel: &str) -> Listening {
-        let mut listener = PgListener::connect(&self.url).await.unwrap();
+        let mut listener = PgListener::connect(self.database.url()).await.unwrap();
         listener.listen(channel).await.unwrap();
         Listening(listener)
     }
 }
 
-impl Drop for TestDatabase {
-    fn drop(&mut self) {
-        let (admin, name) = (self.admin.clone(), self.name.clone());
-        // A destructor cannot wait, so a thread with a runtime of its own does.
-        let dropped = std::thread::spawn(move || {
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap()
-                .block_on(execute(
-                    &admin,
-                    &format!("DROP DATABASE {name} WITH (FORCE)"),
-                ))
-        })
-        .join();
-        if !matches!(dropped, Ok(Ok(()))) {
-            eprintln!("the test database {} stays behind", self.name);
-        }
+/// A store at that URL, whether or not somebody is there.
+pub(crate) fn store_at(url: &str) -> Store {
+    let section = DatabaseSection {
+        connections: 4,
+        connect_timeout: Span::seconds(5),
+    };
+    Store::new(url, SCHEMA, &section).unwrap()
+}
+
+/// Limits of pages, as in the default configuration but for the database's time.
+pub(crate) fn page_limits(database_within: Span) -> PagesSection {
+    PagesSection {
+        answer_within: Span::seconds(10),
+        database_within,
+        connections: 3,
+        ready_within: Span::seconds(2),
+        round_may_be_old: Span::seconds(60),
     }
 }
 
@@ -164,20 +159,4 @@ impl Listening {
         }
         count
     }
-}
-
-fn with_database(url: &str, name: &str) -> String {
-    let (address, query) = url.split_once('?').map_or((url, ""), |(a, q)| (a, q));
-    let (server, _) = address
-        .rsplit_once('/')
-        .expect("RISE_TEST_POSTGRES_URL names no database");
-    format!("{server}/{name}?{query}")
-}
-
-async fn execute(url: &str, statement: &str) -> Result<(), sqlx::Error> {
-    let mut connection = PgConnection::connect(url).await?;
-    sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
-        .execute(&mut connection)
-        .await?;
-    connection.close().await
 }

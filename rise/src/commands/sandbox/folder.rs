@@ -49,6 +49,16 @@ impl Folder {
         Ok(Self { path, temporary })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes back what other terminals source: nothing that it names answers any more.
+    pub(super) fn remove_env(&self) {
+        // Not there is as good; one that cannot be removed only misleads.
+        let _ = fs::remove_file(self.env_path());
+    }
+
     pub(super) fn env_path(&self) -> PathBuf {
         self.path.join("env")
     }

@@ -134,6 +134,34 @@ pub(super) fn scheduler(file: &File, rules: &mut Findings<'_>) {
     }
 }
 
+/// `[scheduler.pages]`.
+pub(super) fn pages(file: &File, rules: &mut Findings<'_>) {
+    let section = Section::of("scheduler.pages");
+    let values = &file.scheduler.pages;
+    section.positive(
+        rules,
+        &[
+            ("database_within", values.database_within),
+            ("ready_within", values.ready_within),
+        ],
+    );
+    if values.connections == 0 {
+        rules.wrong(&section.key("connections"), "it must be at least 1");
+    }
+    let answer = ("answer_within", values.answer_within);
+    section.below(rules, ("database_within", values.database_within), answer);
+    section.below(rules, ("ready_within", values.ready_within), answer);
+    if values.round_may_be_old <= file.scheduler.round_at_least_every {
+        rules.wrong(
+            &section.key("round_may_be_old"),
+            format!(
+                "{} is not above `scheduler.round_at_least_every`, {}: an idle leader would not be ready",
+                values.round_may_be_old, file.scheduler.round_at_least_every
+            ),
+        );
+    }
+}
+
 /// `[github]`, `[kubernetes]`, `[database]`.
 pub(super) fn clients(file: &File, rules: &mut Findings<'_>) {
     Section::of("github").positive(rules, &[("call_timeout", file.github.call_timeout)]);
@@ -153,6 +181,7 @@ pub(super) fn clients(file: &File, rules: &mut Findings<'_>) {
     }
 }
 
+/// A table's name, with dots if it is in another one.
 struct Section(&'static str);
 
 impl Section {
@@ -161,7 +190,9 @@ impl Section {
     }
 
     fn key(&self, key: &str) -> KeyPath {
-        KeyPath::keys(&[self.0, key])
+        let mut steps: Vec<&str> = self.0.split('.').collect();
+        steps.push(key);
+        KeyPath::keys(&steps)
     }
 
     fn positive(&self, rules: &mut Findings<'_>, spans: &[(&str, Span)]) {

@@ -1,6 +1,6 @@
 //! The scheduler's HTTP: whether it is alive and ready, and the replaced service's `.json` pages.
 //!
-//! Everything is GET, reads only, and is answered within a fixed time: a page that cannot be made in time, or while the
+//! Everything is GET, reads only, and is answered within a set time: a page that cannot be made in time, or while the
 //! database fails, is a 503 that says so. Nothing is cached on the way, nothing is guessed from content.
 
 mod lists;
@@ -21,13 +21,9 @@ use tokio::sync::watch;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::status::SchedulerStatus;
+use crate::config::PagesSection;
 use crate::store::Store;
 use crate::store::pages::PagesStore;
-
-/// A request is answered in this time, one way or the other.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// A connection, and a statement, may take this long each; leaves room for a page's second query.
-const DATABASE_WITHIN: Duration = Duration::from_secs(4);
 
 /// What browsers and proxies are told with every answer.
 const ALWAYS_SENT: [(HeaderName, &str); 4] = [
@@ -45,6 +41,7 @@ const ALWAYS_SENT: [(HeaderName, &str); 4] = [
 struct Pages {
     store: PagesStore,
     status: watch::Receiver<SchedulerStatus>,
+    limits: PagesSection,
 }
 
 /// The scheduler's routes. They read on connections of their own, so that they cannot keep the scheduler waiting.
@@ -52,10 +49,15 @@ struct Pages {
     clippy::needless_pass_by_value,
     reason = "a router owns what it is made of; callers hand it a clone"
 )]
-pub fn router(store: Store, status: watch::Receiver<SchedulerStatus>) -> Router {
+pub fn router(
+    store: Store,
+    status: watch::Receiver<SchedulerStatus>,
+    limits: PagesSection,
+) -> Router {
     let pages = Pages {
-        store: store.pages(DATABASE_WITHIN),
+        store: store.pages(&limits),
         status,
+        limits,
     };
     let routes = Router::new()
         .route("/health", get(async || "ok"))
@@ -71,7 +73,7 @@ pub fn router(store: Store, status: watch::Receiver<SchedulerStatus>) -> Router 
             )
         })
         .with_state(pages);
-    strict(routes, ANSWER_WITHIN)
+    strict(routes, limits.answer_within.std())
 }
 
 /// Every answer comes in time, and with the headers that are always sent.

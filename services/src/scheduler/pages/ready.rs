@@ -1,20 +1,14 @@
 //! `/ready`: whether this scheduler does its duty, or could take it over, and if not, why.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
+use rise_model::span::Span;
 use serde::Serialize;
 
 use super::Pages;
 use crate::scheduler::status::{Reachability, SchedulerStatus};
-
-/// A leader whose last good round is older is in trouble.
-const ROUND_MAY_BE_OLD: TimeDelta = TimeDelta::seconds(60);
-/// Probes give up after a few seconds themselves; the answer must be there before.
-const DATABASE_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The answer: the status, and what is wrong with it.
 #[derive(Debug, Serialize)]
@@ -26,14 +20,14 @@ pub(super) struct Readiness {
 }
 
 pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, Json<Readiness>) {
-    let probe = tokio::time::timeout(DATABASE_ANSWERS_WITHIN, pages.store.ping()).await;
+    let probe = tokio::time::timeout(pages.limits.ready_within.std(), pages.store.ping()).await;
     let answered = matches!(probe, Ok(Ok(())));
     // A publisher that is gone leaves a status behind that nothing will ever change again.
     let runs = pages.status.has_changed().is_ok();
     let now = Utc::now();
     let mut status = pages.status.borrow().clone();
     status.database = with_probe(status.database, answered, now);
-    let mut problems = problems(&status, now);
+    let mut problems = problems(&status, pages.limits.round_may_be_old, now);
     if !runs {
         problems.push("The scheduler's loop has ended; restart this process.".to_owned());
     }
@@ -58,7 +52,7 @@ fn with_probe(published: Reachability, answered: bool, now: DateTime<Utc>) -> Re
 }
 
 /// Why this scheduler is not ready; nothing when it is. A follower is ready when it could take over.
-fn problems(status: &SchedulerStatus, now: DateTime<Utc>) -> Vec<String> {
+fn problems(status: &SchedulerStatus, round_may_be_old: Span, now: DateTime<Utc>) -> Vec<String> {
     let mut problems = Vec::new();
     problems.extend(trouble_with(
         "database",
@@ -71,7 +65,11 @@ fn problems(status: &SchedulerStatus, now: DateTime<Utc>) -> Vec<String> {
         status.cluster,
     ));
     if status.leads {
-        problems.extend(trouble_with_rounds(status.last_good_round_at, now));
+        problems.extend(trouble_with_rounds(
+            status.last_good_round_at,
+            round_may_be_old,
+            now,
+        ));
     }
     problems
 }
@@ -87,12 +85,16 @@ fn trouble_with(name: &str, what_to_do: &str, answers: Reachability) -> Option<S
     }
 }
 
-fn trouble_with_rounds(last_good: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<String> {
+fn trouble_with_rounds(
+    last_good: Option<DateTime<Utc>>,
+    may_be_old: Span,
+    now: DateTime<Utc>,
+) -> Option<String> {
     let Some(last_good) = last_good else {
         return Some("This scheduler leads, but no round has gone well yet.".to_owned());
     };
     let age = now.signed_duration_since(last_good);
-    (age >= ROUND_MAY_BE_OLD).then(|| {
+    (age >= may_be_old.delta()).then(|| {
         format!(
             "This scheduler leads, but its last good round was {} s ago; its log says what went wrong since.",
             age.num_seconds()
@@ -167,7 +169,11 @@ mod tests {
             ),
         ];
         for (name, status, expected) in cases {
-            assert_eq!(problems(&status, at(20)), expected, "{name}");
+            assert_eq!(
+                problems(&status, Span::seconds(60), at(20)),
+                expected,
+                "{name}"
+            );
         }
     }
 
