@@ -8,7 +8,10 @@
 
 mod architecture;
 mod cli;
+mod docs;
+mod picture;
 mod rise;
 mod sandbox;
 mod scheduler;
 mod support;
+mod terminal;
