@@ -1,5 +1,7 @@
 //! The whole command surface in one place, and how wrong input is answered.
 
+#[cfg(feature = "sandbox")]
+mod bench;
 mod help;
 mod usage;
 
@@ -19,6 +21,8 @@ use crate::logging::Loudness;
 use crate::output::Format;
 use crate::when::{self, Times};
 
+#[cfg(feature = "sandbox")]
+pub(crate) use bench::{Bench, BenchIntake};
 pub(crate) use help::command;
 
 /// Free, native RISC-V CI for every GitHub project.
@@ -122,6 +126,10 @@ Example:
   rise sandbox
   rise sandbox --exit-after 60s --seed 1 --json")]
     Sandbox(Sandbox),
+    /// Measure how fast it is, against a peer in the same run
+    #[cfg(feature = "sandbox")]
+    #[command(subcommand)]
+    Bench(Bench),
     /// Print a completion script for a shell
     #[command(after_long_help = "\
 Example:

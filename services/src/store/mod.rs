@@ -4,6 +4,7 @@
 //! so no query names it. Times that are compared with rows are the database's own.
 
 pub mod audit;
+pub mod bench;
 mod events;
 mod intake;
 mod lease;
