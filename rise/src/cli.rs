@@ -115,7 +115,7 @@ Example:
   rise workers --pool scw-em-rv1 --status failed --since 1d
   rise workers --entity 134263123 --json")]
     Workers(Workers),
-    /// Run everything on this machine, with a pretend GitHub and Kubernetes
+    /// Run everything here, with a pretend GitHub and Kubernetes
     #[cfg(feature = "sandbox")]
     #[command(after_long_help = "\
 A private PostgreSQL, a pretend GitHub, a pretend Kubernetes with ten boards,

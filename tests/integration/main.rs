@@ -7,5 +7,6 @@
 )]
 
 mod architecture;
+mod bench;
 mod cli;
 mod rise;

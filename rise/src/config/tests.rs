@@ -252,21 +252,22 @@ fn limits_that_depend_on_one_another_fit() {
         said(
             "[scheduler]\nlease_renew_every = \"5s\"\nlease_stop_after = \"8s\"\nstate_every = \"2m\"\n\
              stop_actions_within = \"9s\"\nrounds_per_second = 0\n\
-             [ghfe]\nmax_bytes_in_flight = 1000\nread_timeout = \"0s\"\n\
+             [ghfe]\nmax_bytes_in_flight = 1000\nread_timeout = \"0s\"\nintake_connections = 0\n\
              [rules]\nreserve_at_once = 0\nimage_pull_within = \"1h\"\n\
              [database]\nconnections = 0\n"
         ),
         @r"
-        error: the configuration has 9 problems
+        error: the configuration has 10 problems
           rise.toml:3: `scheduler.lease_stop_after`: 8s is not below `scheduler.lease_lasts`, 8s
           rise.toml:4: `scheduler.state_every`: 2m is not below 1m, after which a scheduler counts as silent
           rise.toml:5: `scheduler.stop_actions_within`: 9s is longer than `scheduler.drain_within`, 8s
           rise.toml:6: `scheduler.rounds_per_second`: it must be at least 1
           rise.toml:8: `ghfe.max_bytes_in_flight`: 1000 is less than `ghfe.max_body_bytes`, 26214400: the largest body would never be read
           rise.toml:9: `ghfe.read_timeout`: it must be longer than zero
-          rise.toml:11: `rules.reserve_at_once`: it must be at least 1
-          rise.toml:12: `rules.image_pull_within`: 1h is not below `rules.pod_running_within`, 10m
-          rise.toml:14: `database.connections`: it must be at least 1
+          rise.toml:10: `ghfe.intake_connections`: it must be at least 1
+          rise.toml:12: `rules.reserve_at_once`: it must be at least 1
+          rise.toml:13: `rules.image_pull_within`: 1h is not below `rules.pod_running_within`, 10m
+          rise.toml:15: `database.connections`: it must be at least 1
         "
     );
 }

@@ -91,7 +91,7 @@ mod tests {
     use crate::store::testing::TestDatabase;
 
     fn delivery(job: i64) -> Intake {
-        let at = |second| {
+        let at = |second: i64| {
             let time = chrono::DateTime::from_timestamp(1_763_000_000 + second, 0);
             Some(time.unwrap())
         };
@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test]
     async fn the_statement_as_a_text_leaves_the_rows_that_intake_leaves() {
         let database = TestDatabase::create().await;
-        let intake = database.store().intake(Duration::from_secs(5));
+        let intake = database.store().intake(1, Duration::from_secs(5));
         intake.record(&delivery(1)).await.unwrap();
         let statement = job_statement(&delivery(2)).unwrap();
         let values: Vec<String> = statement

@@ -154,24 +154,12 @@ impl Sender {
         self.ready.wait().await;
         load.add(self.batch.job(number), warmed?);
         let began = Instant::now();
-        let end = began + self.pace.time;
-        while Instant::now() < end {
+        loop {
             let number = self.batch.take();
             let request = self.batch.request(number);
-            let mut from = Instant::now();
-            if let Some(due) = self.pace.due(number.saturating_sub(self.warm)) {
-                let due = began + due;
-                if due >= end {
-                    break;
-                }
-                if due > from {
-                    // That a timer is late is not ghfe's.
-                    sleep_until(due.into()).await;
-                    from = Instant::now();
-                } else {
-                    from = due;
-                }
-            }
+            let Some(from) = self.turn(began, number.saturating_sub(self.warm)).await else {
+                break;
+            };
             let status = self.connection.exchange(&request).await?;
             if load.add(self.batch.job(number), status) {
                 load.latencies.push(from.elapsed());
@@ -179,6 +167,24 @@ impl Sender {
         }
         load.elapsed = began.elapsed();
         Ok(load)
+    }
+
+    /// Waits until a delivery may be sent and says from when its time counts; nothing when the time is over.
+    async fn turn(&self, began: Instant, number: usize) -> Option<Instant> {
+        let now = Instant::now();
+        let end = began + self.pace.time;
+        let Some(due) = self.pace.due(number).map(|due| began + due) else {
+            return (now < end).then_some(now);
+        };
+        if due >= end {
+            return None;
+        }
+        if due <= now {
+            return Some(due);
+        }
+        // That a timer is late is not ghfe's.
+        sleep_until(due.into()).await;
+        Some(Instant::now())
     }
 }
 
