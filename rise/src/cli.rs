@@ -1,5 +1,7 @@
 //! The whole command surface in one place, and how wrong input is answered.
 
+#[cfg(feature = "sandbox")]
+mod bench;
 mod help;
 mod lists;
 mod usage;
@@ -18,6 +20,8 @@ use crate::exit::Failure;
 use crate::logging::Loudness;
 use crate::output::Format;
 
+#[cfg(feature = "sandbox")]
+pub(crate) use bench::{Bench, BenchIntake};
 pub(crate) use help::command;
 pub(crate) use lists::{Filter, Jobs, Workers};
 pub(crate) use words::Repository;
@@ -131,6 +135,10 @@ Example:
   rise sandbox --data target/sandbox
   rise sandbox --exit-after 60s --seed 1 --json")]
     Sandbox(Sandbox),
+    /// Measure how fast it is, against a peer in the same run
+    #[cfg(feature = "sandbox")]
+    #[command(subcommand)]
+    Bench(Bench),
     /// Print a completion script for a shell
     #[command(after_long_help = "\
 Example:

@@ -4,8 +4,8 @@
 //! are children of the same executable and meet them over real sockets. Whatever ends this process, even `kill -9`, ends the
 //! children and the database too.
 
-mod child;
-mod folder;
+pub(super) mod child;
+pub(super) mod folder;
 mod report;
 mod story;
 mod told;
@@ -33,7 +33,7 @@ use crate::cli::Sandbox as Options;
 use crate::exit::{Exit, Failure, Outcome, chain};
 use crate::output::{Format, Output};
 
-use child::{Child, Role};
+use child::{Child, Listener, Role};
 use folder::{Folder, Variables};
 use report::Report;
 use story::Story;
@@ -128,6 +128,11 @@ async fn start_postgres(options: &Options) -> Result<Postgres, Failure> {
         Some(folder) => pg::Data::Kept(folder.join("postgresql")),
         None => pg::Data::Temporary,
     };
+    private_postgres(data).await
+}
+
+/// A private PostgreSQL that waits for the disk as in production.
+pub(super) async fn private_postgres(data: pg::Data) -> Result<Postgres, Failure> {
     Postgres::start(pg::Options {
         data,
         ..pg::Options::default()
@@ -162,9 +167,14 @@ async fn with_postgres(
     let earlier = Earlier::of(&store).await?;
     let mut doors = open_doors(options, &secrets.webhook, &earlier).await?;
     let variables = Variables::new(folder, &doors, &secrets, &url, parts.config)?;
-    let ghfe = Child::start(Role::Ghfe, &variables, folder, story).await?;
+    let start = |role: Role| {
+        let log = folder.log(role.as_str());
+        let (environment, listener) = (variables.of(role), Listener::Story(Arc::clone(story)));
+        async move { Child::start(role, environment, log?, listener).await }
+    };
+    let ghfe = start(Role::Ghfe).await?;
     doors.webhooks().set_target(Some(&ghfe.url()));
-    let scheduler = Child::start(Role::Scheduler, &variables, folder, story).await?;
+    let scheduler = start(Role::Scheduler).await?;
     let mut services = Services { ghfe, scheduler };
     let ready = services.ready();
     tokio::select! {
@@ -348,13 +358,13 @@ async fn finish(doors: Doors, services: Services) -> Result<(), Failure> {
 }
 
 /// Ctrl-C or SIGTERM.
-struct Interrupted {
+pub(super) struct Interrupted {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Interrupted {
-    fn listen() -> Result<Self, Failure> {
+    pub(super) fn listen() -> Result<Self, Failure> {
         let refused =
             |error| Failure::new(Exit::Failed, format!("signals cannot be received: {error}"));
         Ok(Self {
@@ -363,7 +373,7 @@ impl Interrupted {
         })
     }
 
-    async fn wait(&mut self) {
+    pub(super) async fn wait(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::output::{self, Format};
 
 /// Tells what happens, or keeps silent when only the report is wanted.
-pub(super) struct Story {
+pub(in crate::commands) struct Story {
     format: Format,
 }
 

@@ -81,6 +81,9 @@ pub(super) fn ghfe(file: &File, rules: &mut Findings<'_>) {
             ("stored_payload_bytes", values.stored_payload_bytes),
         ],
     );
+    if values.intake_connections == 0 {
+        rules.wrong(&section.key("intake_connections"), "it must be at least 1");
+    }
     if values.max_body_bytes > values.max_bytes_in_flight {
         rules.wrong(
             &section.key("max_bytes_in_flight"),
