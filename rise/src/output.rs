@@ -177,6 +177,12 @@ fn write_story(to: &mut impl Write, time: &str, who: &str, what: &str) -> io::Re
     )
 }
 
+/// What a command is doing, on standard error: standard output belongs to its answer.
+#[cfg(feature = "sandbox")]
+pub(crate) fn aside(line: &str) {
+    let _ = writeln!(AutoStream::auto(io::stderr()), "{}", clean(line));
+}
+
 /// Says on standard error why a command failed, and what to do. That the reader of standard error is gone is nobody's
 /// trouble.
 pub(crate) fn failure(failure: &Failure) {

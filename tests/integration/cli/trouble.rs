@@ -74,7 +74,7 @@ fn a_key_that_is_none_is_named() {
     insta::assert_snapshot!(said(&[("GHAPP_ORG_PRIVATE_KEY", "hunter2")]), @"");
     let cut = key().split_once("-----END").unwrap().0;
     insta::assert_snapshot!(said(&[("GHAPP_PERSONAL_PRIVATE_KEY", cut)]), @"");
-    let damaged = key().replacen(|c: char| c == 'A', "B", 20);
+    let damaged = key().replacen('A', "B", 20);
     insta::assert_snapshot!(said(&[("GHAPP_ORG_PRIVATE_KEY", &damaged)]), @"");
 }
 

@@ -30,7 +30,10 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
             ("runner_offline_at_most", values.runner_offline_at_most),
             ("runner_absent_at_most", values.runner_absent_at_most),
             ("runner_idle_at_most", values.runner_idle_at_most),
-            ("runner_idle_while_waiting", values.runner_idle_while_waiting),
+            (
+                "runner_idle_while_waiting",
+                values.runner_idle_while_waiting,
+            ),
             ("reads_apart", values.reads_apart),
             ("concluded_for", values.concluded_for),
             ("kill_within", values.kill_within),
