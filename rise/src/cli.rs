@@ -1,5 +1,7 @@
 //! The whole command surface in one place, and how wrong input is answered.
 
+#[cfg(feature = "sandbox")]
+mod bench;
 mod help;
 mod lists;
 mod usage;
@@ -18,6 +20,8 @@ use crate::exit::Failure;
 use crate::logging::Loudness;
 use crate::output::Format;
 
+#[cfg(feature = "sandbox")]
+pub(crate) use bench::{Bench, BenchIntake};
 pub(crate) use help::command;
 pub(crate) use lists::{Filter, Jobs, Workers};
 pub(crate) use words::Repository;
@@ -102,27 +106,39 @@ Example:
     Status(Show),
     /// List jobs, the newest first
     #[command(after_long_help = "\
+A narrow terminal leaves out columns; piped, and with --json, all are there.
+
 Example:
   rise jobs --status pending,running
   rise jobs --entity ggml-org --since 2h --json")]
     Jobs(Jobs),
     /// List workers, the newest first
     #[command(after_long_help = "\
+A narrow terminal leaves out columns; piped, and with --json, all are there.
+
 Example:
   rise workers --pool scw-em-rv1 --status failed --since 1d
   rise workers --entity 134263123 --json")]
     Workers(Workers),
-    /// Run it all on this machine, with a pretend GitHub and cluster
+    /// Run everything here, with a pretend GitHub and Kubernetes
     #[cfg(feature = "sandbox")]
     #[command(after_long_help = "\
 A private PostgreSQL, a pretend GitHub, a pretend Kubernetes with eight boards,
 webhook intake and scheduler, and a job every two seconds. Nothing is installed
 and nothing outside this machine is spoken to. Ctrl-C ends and cleans up.
 
+Once everything answers it says what other terminals source to join it. With
+--data DIR that is DIR/env, and the tables stay for the next time.
+
 Example:
   rise sandbox
+  rise sandbox --data target/sandbox
   rise sandbox --exit-after 60s --seed 1 --json")]
     Sandbox(Sandbox),
+    /// Measure how fast it is, against a peer in the same run
+    #[cfg(feature = "sandbox")]
+    #[command(subcommand)]
+    Bench(Bench),
     /// Print a completion script for a shell
     #[command(after_long_help = "\
 Example:

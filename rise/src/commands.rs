@@ -1,5 +1,7 @@
 //! One file a family of commands. Each takes what was typed and returns how it ended.
 
+#[cfg(feature = "sandbox")]
+mod bench;
 mod config;
 mod db;
 mod lists;
@@ -32,6 +34,8 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Workers(workers) => lists::workers(&context, &workers),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(options) => sandbox::run(&context, options),
+        #[cfg(feature = "sandbox")]
+        Command::Bench(bench) => bench::run(&context, bench),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
     }

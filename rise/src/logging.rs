@@ -86,6 +86,8 @@ fn filter(level: LevelFilter) -> Targets {
         .with_target("rise", level)
         .with_target("services", level)
         .with_target("sandbox", level)
+        // It tells every failed call once more, without saying which.
+        .with_target("kube_client::client::builder", LevelFilter::OFF)
 }
 
 #[cfg(test)]
@@ -114,6 +116,7 @@ mod tests {
         assert!(filter.would_enable("rise_model", &tracing::Level::DEBUG));
         assert!(filter.would_enable("sqlx::query", &tracing::Level::WARN));
         assert!(!filter.would_enable("h2::codec", &tracing::Level::INFO));
+        assert!(!filter.would_enable("kube_client::client::builder", &tracing::Level::ERROR));
         let quiet = super::filter(LevelFilter::ERROR);
         assert!(!quiet.would_enable("sqlx::query", &tracing::Level::WARN));
     }

@@ -4,6 +4,8 @@
 //! and `awk`; with `--json` one JSON value. Text that strangers wrote is stripped of control characters before it is
 //! printed. Colours go away by themselves when piped or with `NO_COLOR`.
 
+mod fit;
+
 use std::io::{self, IsTerminal, Write};
 
 use anstream::AutoStream;
@@ -38,6 +40,8 @@ enum Shape {
 }
 
 const BOLD: Style = Style::new().bold();
+#[cfg(feature = "sandbox")]
+const DIM: Style = Style::new().dimmed();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -72,6 +76,26 @@ impl Output {
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)?;
         self.stream.flush()
+    }
+
+    /// Rows under a header, each on one line: on a narrow terminal the columns that are named give way, one after the
+    /// other, then long cells lose their middle. Piped, everything is there.
+    pub(crate) fn list<const N: usize>(
+        &mut self,
+        header: [&str; N],
+        give_way: &[&str],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> io::Result<()> {
+        let Shape::Terminal(width) = self.shape else {
+            return self.table(header, rows);
+        };
+        let rows = rows.into_iter().map(|row| row.map(|cell| clean(&cell)));
+        let rows: Vec<[String; N]> = rows.collect();
+        for line in fit::lines(&header, give_way, &rows, usize::from(width)) {
+            let style = if line.is_header { BOLD } else { Style::new() };
+            writeln!(self.stream, "{style}{}{style:#}", line.text)?;
+        }
+        Ok(())
     }
 
     /// Rows under a header. Piped, the header is left out.
@@ -130,13 +154,30 @@ impl Output {
     }
 }
 
-/// A line of a story on standard output. That its reader is gone does not stop what is told of.
+/// A line of a story: when, who, what. It goes to standard error where standard output belongs to JSON. That its reader
+/// is gone does not stop what is told of.
 #[cfg(feature = "sandbox")]
-pub(crate) fn told(line: &str) {
-    let _ = writeln!(AutoStream::auto(io::stdout()), "{}", clean(line));
+pub(crate) fn story(format: Format, time: &str, who: &str, what: &str) {
+    let _ = match format {
+        Format::Text => write_story(&mut AutoStream::auto(io::stdout()), time, who, what),
+        Format::Json => write_story(&mut AutoStream::auto(io::stderr()), time, who, what),
+    };
 }
 
-/// The same on standard error, where standard output belongs to something else.
+#[cfg(feature = "sandbox")]
+fn write_story(to: &mut impl Write, time: &str, who: &str, what: &str) -> io::Result<()> {
+    let troubled = ["warn: ", "error: "]
+        .iter()
+        .any(|word| what.starts_with(word));
+    let style = if troubled { WARNING } else { Style::new() };
+    writeln!(
+        to,
+        "{DIM}{time}{DIM:#}  {BOLD}{who:<9}{BOLD:#}  {style}{}{style:#}",
+        clean(what)
+    )
+}
+
+/// What a command is doing, on standard error: standard output belongs to its answer.
 #[cfg(feature = "sandbox")]
 pub(crate) fn aside(line: &str) {
     let _ = writeln!(AutoStream::auto(io::stderr()), "{}", clean(line));

@@ -13,6 +13,9 @@ pub struct GhfeSection {
     pub max_bytes_in_flight: usize,
     /// The largest payload that is stored whole, in bytes.
     pub stored_payload_bytes: usize,
+    /// Connections on which deliveries are written, at most. Deliveries whose statements run at once share a wait for the
+    /// database's disk.
+    pub intake_connections: u32,
     /// A statement that takes longer is given up and the delivery is answered 503.
     pub database_timeout: Span,
     /// A body that does not arrive in this time is given up.

@@ -3,12 +3,17 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "a test that panics has failed"
 )]
 
 mod architecture;
+mod bench;
 mod cli;
 mod docs;
 mod picture;
 mod rise;
+mod sandbox;
+mod scheduler;
+mod support;
 mod terminal;

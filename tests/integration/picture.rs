@@ -42,7 +42,7 @@ async fn the_picture_of_the_readme_shows_what_the_program_prints() {
     let empty = Tables::migrated().await;
     let mut status = command("status");
     status.env("POSTGRES_URL", empty.database.url());
-    let (output, _) = Terminal::start(status, COLUMNS).finish();
+    let (output, _) = Terminal::start(status, COLUMNS).until_its_end();
     for heading in headings(&output) {
         assert!(
             shown.contains(&heading),
@@ -142,11 +142,11 @@ fn draw() -> String {
     wait("a job waits for a board and another one starts", telling);
     let mut status = command("status");
     status.envs(&env);
-    let (status, _) = Terminal::start(status, COLUMNS).finish();
+    let (status, _) = Terminal::start(status, COLUMNS).until_its_end();
     let names = names(&ask("workers --limit 1000 --json"));
     let story = sandbox.so_far();
     sandbox.interrupt();
-    let (_, ended) = sandbox.finish();
+    let (_, ended) = sandbox.until_its_end();
     assert!(ended.success(), "the sandbox ended with {ended}");
 
     let head: Vec<&str> = story.lines().take(STORY_LINES).collect();

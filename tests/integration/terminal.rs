@@ -56,7 +56,7 @@ impl Terminal {
     }
 
     /// Waits for the program's end.
-    pub(crate) fn finish(mut self) -> (String, ExitStatus) {
+    pub(crate) fn until_its_end(mut self) -> (String, ExitStatus) {
         let status = self.child.wait().unwrap();
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();

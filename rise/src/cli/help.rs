@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 /// Who uses which commands. A test holds that every command is in one group.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: &[(&str, &[&str])] = &[
     ("Services", &["serve", "db", "config"]),
     ("On-call", &["status", "jobs", "workers"]),
     #[cfg(feature = "sandbox")]
-    ("Try it", &["sandbox"]),
+    ("Try it", &["sandbox", "bench"]),
     ("Shell", &["completions", "man"]),
 ];
 
@@ -22,7 +22,7 @@ fn page(command: &clap::Command) -> String {
     let mut page = "{about-with-newline}\n{usage-heading} rise <COMMAND>\n".to_owned();
     for (group, names) in GROUPS {
         let _ = write!(page, "\n{group}:\n");
-        for name in names {
+        for name in *names {
             let about = command
                 .find_subcommand(name)
                 .and_then(|command| command.get_about())

@@ -26,7 +26,7 @@ pub(super) fn jobs(context: &Context, command: &Jobs) -> Outcome {
         Format::Json => output.json(&listing)?,
         Format::Text => {
             let times = command.filter.times();
-            output.table(
+            output.list(
                 [
                     "JOB",
                     "STATUS",
@@ -37,6 +37,7 @@ pub(super) fn jobs(context: &Context, command: &Jobs) -> Outcome {
                     "MADE",
                     "WHY",
                 ],
+                &["LABELS", "WORKER", "POOL"],
                 listing
                     .rows
                     .iter()
@@ -81,10 +82,11 @@ pub(super) fn workers(context: &Context, command: &Workers) -> Outcome {
         Format::Json => output.json(&listing)?,
         Format::Text => {
             let times = command.filter.times();
-            output.table(
+            output.list(
                 [
                     "WORKER", "STATUS", "FOR", "POOL", "BOARD", "MADE", "RAN", "WHY",
                 ],
+                &["POOL", "RAN", "MADE", "BOARD"],
                 listing
                     .rows
                     .iter()

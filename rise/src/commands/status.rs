@@ -183,9 +183,9 @@ fn print_pools(output: &mut Output, pools: &[PoolLine]) -> std::io::Result<()> {
             "POOL",
             "BOARDS",
             "JOBS WAITING",
-            "RUNNING",
+            "JOBS RUNNING",
             "WORKERS STARTING",
-            "RUNNING",
+            "WORKERS RUNNING",
         ],
         pools.iter().map(|pool| {
             [
@@ -225,7 +225,14 @@ fn print_queue(output: &mut Output, overview: &Overview, state: &State) -> std::
     output.heading("Queue")?;
     match &overview.oldest_waiting {
         None => output.line("no job waits")?,
-        Some(job) => output.line(oldest_line(job, overview))?,
+        Some(job) => {
+            output.line(oldest_line(job, overview))?;
+            output.line(format!(
+                "  asks for [{}], which is pool {}",
+                labels(&job.labels),
+                job.pool
+            ))?;
+        }
     }
     if state.queue.is_empty() {
         return Ok(());
@@ -253,12 +260,10 @@ fn oldest_line(job: &WaitingJob, overview: &Overview) -> String {
         },
     };
     format!(
-        "the oldest has waited {}: job {} of {} [{}] for {}: {reason}",
+        "the oldest has waited {}: job {} of {}: {reason}",
         when::length(job.since, overview.now),
         job.job_id,
         job.repo_full_name,
-        labels(&job.labels),
-        job.pool,
     )
 }
 

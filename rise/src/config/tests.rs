@@ -254,12 +254,12 @@ fn limits_that_depend_on_one_another_fit() {
              stop_actions_within = \"9s\"\nrounds_per_second = 0\n\
              [scheduler.pages]\nconnections = 0\ndatabase_within = \"10s\"\nready_within = \"0s\"\n\
              round_may_be_old = \"15s\"\n\
-             [ghfe]\nmax_bytes_in_flight = 1000\nread_timeout = \"0s\"\n\
+             [ghfe]\nmax_bytes_in_flight = 1000\nread_timeout = \"0s\"\nintake_connections = 0\n\
              [rules]\nreserve_at_once = 0\nimage_pull_within = \"1h\"\n\
              [database]\nconnections = 0\n"
         ),
         @r"
-        error: the configuration has 13 problems
+        error: the configuration has 14 problems
           rise.toml:3: `scheduler.lease_stop_after`: 8s is not below `scheduler.lease_lasts`, 8s
           rise.toml:4: `scheduler.state_every`: 2m is not below 1m, after which a scheduler counts as silent
           rise.toml:5: `scheduler.stop_actions_within`: 9s is longer than `scheduler.drain_within`, 8s
@@ -270,9 +270,10 @@ fn limits_that_depend_on_one_another_fit() {
           rise.toml:11: `scheduler.pages.round_may_be_old`: 15s is not above `scheduler.round_at_least_every`, 15s: an idle leader would not be ready
           rise.toml:13: `ghfe.max_bytes_in_flight`: 1000 is less than `ghfe.max_body_bytes`, 26214400: the largest body would never be read
           rise.toml:14: `ghfe.read_timeout`: it must be longer than zero
-          rise.toml:16: `rules.reserve_at_once`: it must be at least 1
-          rise.toml:17: `rules.image_pull_within`: 1h is not below `rules.pod_running_within`, 10m
-          rise.toml:19: `database.connections`: it must be at least 1
+          rise.toml:15: `ghfe.intake_connections`: it must be at least 1
+          rise.toml:17: `rules.reserve_at_once`: it must be at least 1
+          rise.toml:18: `rules.image_pull_within`: 1h is not below `rules.pod_running_within`, 10m
+          rise.toml:20: `database.connections`: it must be at least 1
         "
     );
 }

@@ -66,9 +66,10 @@ impl ClusterView {
         self.pods.insert(pod.name.clone(), Seen { thing: pod, at });
     }
 
-    /// A watch or an answer says that the pod is gone.
+    /// A watch or an answer says that the pod is gone. That is as good as a list begun now: a name is used once.
     pub fn pod_gone(&mut self, name: &PodName, at: Time) {
         self.pods.remove(name);
+        self.touched.remove(name);
         self.pods_gone.insert(name.clone(), at);
     }
 
@@ -158,6 +159,22 @@ mod tests {
         );
         view.pods_listed(vec![], at(21));
         assert_eq!(view.pod(&name), Knowledge::Absent);
+    }
+
+    #[test]
+    fn a_pod_that_is_said_to_be_gone_is_absent_whatever_our_last_call_on_it_was() {
+        let mut view = ClusterView::default();
+        let deleted = pod("w1");
+        view.pods_listed(vec![deleted.clone()], at(10));
+        view.touched(&deleted.name, at(20));
+        view.pod_gone(&deleted.name, at(20));
+        assert_eq!(view.pod(&deleted.name), Knowledge::Absent);
+        view.touched(&deleted.name, at(21));
+        assert_eq!(
+            view.pod(&deleted.name),
+            Knowledge::Unknown,
+            "a later call may have made it again"
+        );
     }
 
     #[test]

@@ -106,7 +106,10 @@ impl App {
             secrets: WebhookSecrets::new(&config.webhook_secret),
             bearer: BearerToken::new(&config.trace_secret),
             budget: Budget::new(&config.section),
-            intake: store.intake(config.section.database_timeout.std()),
+            intake: store.intake(
+                config.section.intake_connections,
+                config.section.database_timeout.std(),
+            ),
             apps: config.apps,
             routing: config.routing,
             image_tag: config.image_tag,

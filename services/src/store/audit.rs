@@ -1,6 +1,7 @@
-//! What the sandbox asks at its end: is every job accounted for, was any limit ever passed?
+//! What the sandbox and the benchmarks ask at their end: is every job accounted for, was any limit ever passed?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use rise_model::{EntityId, JobId, PodName, Status, Time};
 
@@ -33,6 +34,24 @@ pub struct WorkerLife {
 }
 
 impl Store {
+    /// Those of these jobs that have both their row and the log row that says so.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn jobs_stored_of(
+        &self,
+        ids: RangeInclusive<i64>,
+    ) -> Result<BTreeSet<JobId>, StoreError> {
+        let rows = sqlx::query_scalar!(
+            "SELECT j.job_id FROM jobs AS j WHERE j.job_id BETWEEN $1 AND $2 AND EXISTS (SELECT FROM installation_events AS e WHERE e.job_id = j.job_id AND e.outcome = 'job_stored')",
+            *ids.start(),
+            *ids.end(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(JobId).collect())
+    }
+
     /// Every job's standing.
     ///
     /// # Errors

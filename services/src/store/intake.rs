@@ -8,16 +8,15 @@ use std::time::Duration;
 use rise_model::intake::{EventRow, Intake, JobAction, JobRow, Recorded, WebhookOutcome};
 use rise_model::{EventId, Status};
 use sqlx::PgConnection;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgPool, Postgres};
 
+use super::kept::Kept;
 use super::{Store, StoreError, events};
 
 /// The connections that intake writes on. The server itself ends a statement that takes too long, so that nothing is
 /// written for a delivery long after it was answered 503.
 #[derive(Debug, Clone)]
 pub struct IntakeStore {
-    pool: PgPool,
+    connections: Kept,
     within: Duration,
 }
 
@@ -33,18 +32,22 @@ pub struct Written {
 }
 
 impl Store {
-    /// Connections for intake, each statement at most `within`.
+    /// At most so many connections for intake, each statement at most `within`.
     #[must_use]
-    pub fn intake(&self, within: Duration) -> IntakeStore {
+    pub fn intake(&self, connections: u32, within: Duration) -> IntakeStore {
         let limit = format!("{}ms", within.as_millis().max(1));
         let connect = (*self.pool.connect_options()).clone();
         let options = self.pool.options().clone();
         let pool = options
+            .max_connections(connections)
             .acquire_timeout(within)
             // A connection that died is seen when it is used, and another one taken: no round trip to ask before.
             .test_before_acquire(false)
             .connect_lazy_with(connect.options([("statement_timeout", limit)]));
-        IntakeStore { pool, within }
+        IntakeStore {
+            connections: Kept::of(pool),
+            within,
+        }
     }
 
     /// Wakes the scheduler. Never in the transaction of a delivery: NOTIFY makes commits wait for each other.
@@ -73,17 +76,16 @@ impl IntakeStore {
 
     /// Ends the connections.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.connections.close().await;
     }
 
     /// After a restart of the server every connection in the pool is dead, so one more than these is tried.
     async fn record_on_a_live_connection(&self, intake: &Intake) -> Result<Written, StoreError> {
-        let mut tries_left = self.pool.options().get_max_connections();
+        let turn = self.connections.turn().await?;
+        let mut tries_left = self.connections.most();
         loop {
-            let acquired = self.pool.acquire().await.map_err(StoreError::Unreachable)?;
-            let mut connection = InUse(Some(acquired));
-            let outcome = write(connection.get()?, intake).await;
-            match outcome {
+            let mut connection = turn.connection().await?;
+            match write(connection.get()?, intake).await {
                 Err(error) if is_lost(&error) && tries_left > 0 => tries_left -= 1,
                 Err(error) if is_lost(&error) => return Err(StoreError::Unreachable(error)),
                 settled => {
@@ -91,28 +93,6 @@ impl IntakeStore {
                     return Ok(settled?);
                 }
             }
-        }
-    }
-}
-
-/// A connection that is closed unless its statement came to an end: one that was left in the middle of it would keep
-/// the next delivery waiting.
-struct InUse(Option<PoolConnection<Postgres>>);
-
-impl InUse {
-    fn get(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
-    }
-
-    fn give_back(mut self) {
-        self.0.take();
-    }
-}
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        if let Some(connection) = &mut self.0 {
-            connection.close_on_drop();
         }
     }
 }

@@ -4,8 +4,10 @@
 //! so no query names it. Times that are compared with rows are the database's own.
 
 pub mod audit;
+pub mod bench;
 mod events;
 mod intake;
+mod kept;
 mod lease;
 mod listen;
 pub mod migrate;

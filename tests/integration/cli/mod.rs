@@ -3,3 +3,4 @@
 mod answers;
 mod service;
 mod tables;
+mod trouble;

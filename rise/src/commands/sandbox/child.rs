@@ -1,13 +1,14 @@
 //! A service as a child process: the same executable, in a process group of its own, told by its standard input when
 //! this process is gone.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::exit::{Exit, Failure};
 
-use super::folder::{Folder, Variables};
+use super::folder::Variables;
 use super::story::Story;
 
 /// A child says its address within this.
@@ -27,13 +28,13 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// Which service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in crate::commands) enum Role {
     Ghfe,
     Scheduler,
 }
 
 impl Role {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Ghfe => "ghfe",
             Self::Scheduler => "scheduler",
@@ -41,8 +42,17 @@ impl Role {
     }
 }
 
+/// What a service's log is read for, besides the address in its first line.
+#[derive(Clone)]
+pub(in crate::commands) enum Listener {
+    /// It is told.
+    Story(Arc<Story>),
+    /// Nothing: it is kept and costs as little as can be.
+    Nobody,
+}
+
 /// A running service.
-pub(super) struct Child {
+pub(in crate::commands) struct Child {
     role: Role,
     process: tokio::process::Child,
     /// Closing it ends the child; the system closes it when this process is gone.
@@ -53,13 +63,13 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts a service and waits until it says its address.
-    pub(super) async fn start(
+    pub(in crate::commands) async fn start(
         role: Role,
-        variables: &Variables,
-        folder: &Folder,
-        story: &Arc<Story>,
+        environment: Environment,
+        log: File,
+        listener: Listener,
     ) -> Result<Self, Failure> {
-        let mut process = command(role, variables)?
+        let mut process = command(role, environment)?
             .spawn()
             .map_err(|error| failed(role, &format!("could not be started: {error}")))?;
         let stdin = process.stdin.take();
@@ -67,8 +77,7 @@ impl Child {
             return Err(failed(role, "has no standard error"));
         };
         let (say_address, address) = oneshot::channel();
-        let log = folder.log(role.as_str())?;
-        let logs = tokio::spawn(follow(role, stderr, log, Arc::clone(story), say_address));
+        let logs = tokio::spawn(follow(role, stderr, log, listener, say_address));
         let mut child = Self {
             role,
             process,
@@ -85,12 +94,22 @@ impl Child {
     }
 
     /// Where it answers.
-    pub(super) fn url(&self) -> String {
+    pub(in crate::commands) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
+    /// The same without the scheme.
+    pub(in crate::commands) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The process's id, while it runs.
+    pub(in crate::commands) fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// Returns when it ends by itself.
-    pub(super) async fn died(&mut self) -> Failure {
+    pub(in crate::commands) async fn died(&mut self) -> Failure {
         match self.process.wait().await {
             Ok(status) => failed(self.role, &format!("ended by itself: {status}")),
             Err(error) => failed(self.role, &format!("is lost: {error}")),
@@ -98,7 +117,7 @@ impl Child {
     }
 
     /// Ends it, gently first.
-    pub(super) async fn stop(mut self) {
+    pub(in crate::commands) async fn stop(mut self) {
         drop(self.stdin.take());
         if timeout(END_WITHIN, self.process.wait()).await.is_err() {
             // Its own limits are over: nothing that it could still do counts.
@@ -110,7 +129,11 @@ impl Child {
 }
 
 /// Waits until a service's page answers well.
-pub(super) async fn answers(role: Role, url: &str, deadline: Instant) -> Result<(), Failure> {
+pub(in crate::commands) async fn answers(
+    role: Role,
+    url: &str,
+    deadline: Instant,
+) -> Result<(), Failure> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(5))
@@ -129,7 +152,7 @@ pub(super) async fn answers(role: Role, url: &str, deadline: Instant) -> Result<
     Err(failed(role, &format!("did not become ready: {last}")))
 }
 
-fn command(role: Role, variables: &Variables) -> Result<Command, Failure> {
+fn command(role: Role, environment: Environment) -> Result<Command, Failure> {
     let program = std::env::current_exe().map_err(|error| {
         failed(
             role,
@@ -152,51 +175,79 @@ fn command(role: Role, variables: &Variables) -> Result<Command, Failure> {
                 .any(|kept| name == *kept)
         }))
         .env("PROD", "false")
-        .env("POSTGRES_URL", &variables.database)
-        .env("RISE_CONFIG", &variables.config)
+        .envs(environment)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    match role {
-        Role::Ghfe => command
-            .env("GHAPP_WEBHOOK_SECRET", &variables.webhook_secret)
-            .env("TRACE_API_SECRET", &variables.trace_secret),
-        Role::Scheduler => command
-            .env("GHAPP_ORG_PRIVATE_KEY", &variables.organization_key)
-            .env("GHAPP_PERSONAL_PRIVATE_KEY", &variables.personal_key)
-            .env("GITHUB_API_URL", &variables.github_api)
-            .env("KUBECONFIG", &variables.kubeconfig),
-    };
     Ok(command)
+}
+
+/// The variables of one service.
+pub(in crate::commands) type Environment = Vec<(&'static str, OsString)>;
+
+impl Variables {
+    /// What a service needs of them, and no more.
+    pub(super) fn of(&self, role: Role) -> Environment {
+        let mut environment: Environment = vec![
+            ("POSTGRES_URL", (&self.database).into()),
+            ("RISE_CONFIG", (&self.config).into()),
+        ];
+        environment.extend(match role {
+            Role::Ghfe => vec![
+                ("GHAPP_WEBHOOK_SECRET", (&self.webhook_secret).into()),
+                ("TRACE_API_SECRET", (&self.trace_secret).into()),
+            ],
+            Role::Scheduler => vec![
+                ("GHAPP_ORG_PRIVATE_KEY", (&self.organization_key).into()),
+                ("GHAPP_PERSONAL_PRIVATE_KEY", (&self.personal_key).into()),
+                ("GITHUB_API_URL", (&self.github_api).into()),
+                ("KUBECONFIG", (&self.kubeconfig).into()),
+            ],
+        });
+        environment
+    }
 }
 
 async fn follow(
     role: Role,
     stderr: ChildStderr,
     mut log: File,
-    story: Arc<Story>,
+    listener: Listener,
     say_address: oneshot::Sender<String>,
 ) {
-    let mut lines = BufReader::new(stderr).lines();
+    let mut lines = BufReader::new(stderr);
     let mut say_address = Some(say_address);
-    while let Ok(Some(line)) = lines.next_line().await {
+    let mut line = String::new();
+    while lines.read_line(&mut line).await.is_ok_and(|read| read > 0) {
         // The log is a convenience; a full disk must not stop the story.
-        let _ = writeln!(log, "{line}");
-        match serde_json::from_str::<serde_json::Value>(&line) {
-            Ok(event) => {
-                if let Some(address) = event["http.address"].as_str()
-                    && let Some(say) = say_address.take()
-                {
-                    // Nobody listens any more only when the sandbox is ending.
-                    let _ = say.send(address.to_owned());
-                }
-                story.follow(role.as_str(), &event);
-            }
-            // What is no log line is an error message on the way out.
-            Err(_) => story.tell(role.as_str(), &line),
+        let _ = log.write_all(line.as_bytes());
+        let event = serde_json::from_str::<serde_json::Value>(&line).ok();
+        if let Some(address) = event
+            .as_ref()
+            .and_then(|event| event["http.address"].as_str())
+            && let Some(say) = say_address.take()
+        {
+            // Nobody listens any more only when the sandbox is ending.
+            let _ = say.send(address.to_owned());
         }
+        match (&listener, event) {
+            (Listener::Story(story), Some(event)) => story.follow(role.as_str(), &event),
+            // What is no log line is an error message on the way out.
+            (Listener::Story(story), None) => story.tell(role.as_str(), line.trim_end()),
+            (Listener::Nobody, _) if say_address.is_none() => return keep(lines, log).await,
+            (Listener::Nobody, _) => {}
+        }
+        line.clear();
+    }
+}
+
+/// Writes the rest of a log to its file, unread.
+async fn keep(mut from: BufReader<ChildStderr>, mut log: File) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        let _ = log.write_all(bytes.get(..read).unwrap_or_default());
     }
 }
 

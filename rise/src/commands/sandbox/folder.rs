@@ -22,13 +22,13 @@ pub(super) struct Variables {
 }
 
 /// A folder that only its owner may enter; a temporary one goes with the sandbox.
-pub(super) struct Folder {
+pub(in crate::commands) struct Folder {
     path: PathBuf,
     temporary: bool,
 }
 
 impl Folder {
-    pub(super) fn open(kept: Option<&Path>) -> Result<Self, Failure> {
+    pub(in crate::commands) fn open(kept: Option<&Path>) -> Result<Self, Failure> {
         let (path, temporary) = match kept {
             Some(path) => (path.to_owned(), false),
             None => (
@@ -49,12 +49,22 @@ impl Folder {
         Ok(Self { path, temporary })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes back what other terminals source: nothing that it names answers any more.
+    pub(super) fn remove_env(&self) {
+        // Not there is as good; one that cannot be removed only misleads.
+        let _ = fs::remove_file(self.env_path());
+    }
+
     pub(super) fn env_path(&self) -> PathBuf {
         self.path.join("env")
     }
 
     /// A file for a service's log.
-    pub(super) fn log(&self, name: &str) -> Result<fs::File, Failure> {
+    pub(in crate::commands) fn log(&self, name: &str) -> Result<fs::File, Failure> {
         let path = self.path.join(format!("{name}.log"));
         private(&path).map_err(|error| cannot("write", &path, &error))
     }
@@ -64,7 +74,7 @@ impl Folder {
     }
 
     /// The configuration file in force: the given one, else an empty one for people to change.
-    pub(super) fn config(&self, given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    pub(in crate::commands) fn config(&self, given: Option<PathBuf>) -> Result<PathBuf, Failure> {
         match given {
             Some(path) => path
                 .canonicalize()
@@ -101,7 +111,7 @@ impl Folder {
         self.write("env", &text).map(drop)
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
+    pub(in crate::commands) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
         let path = self.path.join(name);
         // Written beside and renamed, so that nobody ever reads half of it.
         let unfinished = self.path.join(format!("{name}.new"));

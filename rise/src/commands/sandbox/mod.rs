@@ -4,10 +4,11 @@
 //! are children of the same executable and meet them over real sockets. Whatever ends this process, even `kill -9`, ends the
 //! children and the database too.
 
-mod child;
-mod folder;
+pub(super) mod child;
+pub(super) mod folder;
 mod report;
 mod story;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ use crate::cli::Sandbox as Options;
 use crate::exit::{Exit, Failure, Outcome, chain};
 use crate::output::{Format, Output};
 
-use child::{Child, Role};
+use child::{Child, Listener, Role};
 use folder::{Folder, Variables};
 use report::Report;
 use story::Story;
@@ -41,6 +42,10 @@ use story::Story;
 const SCHEMA: &str = "staging";
 /// Traffic stops this long before the end, so that the last jobs can finish.
 const CALM: Duration = Duration::from_secs(15);
+/// What is under way when the end comes has this long to arrive: a delivery, a clean-up.
+const SETTLE_WITHIN: Duration = Duration::from_secs(6);
+/// Between two looks whether all has arrived.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Everything must answer within this.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -99,6 +104,8 @@ async fn play(options: &Options, parts: Parts) -> Outcome {
         started = start_postgres(options) => started?,
         () = interrupted.wait() => return Ok(Exit::Cancelled),
     };
+    // An earlier sandbox's is not true any more. The folder is ours alone since its database runs.
+    folder.remove_env();
     let ended = {
         let played = with_postgres(options, parts, &folder, &postgres, &story, &mut interrupted);
         tokio::select! {
@@ -108,6 +115,7 @@ async fn play(options: &Options, parts: Parts) -> Outcome {
             }
         }
     };
+    folder.remove_env();
     let stopped = postgres.stop().await;
     drop(folder);
     let exit = ended?;
@@ -120,6 +128,11 @@ async fn start_postgres(options: &Options) -> Result<Postgres, Failure> {
         Some(folder) => pg::Data::Kept(folder.join("postgresql")),
         None => pg::Data::Temporary,
     };
+    private_postgres(data).await
+}
+
+/// A private PostgreSQL that waits for the disk as in production.
+pub(super) async fn private_postgres(data: pg::Data) -> Result<Postgres, Failure> {
     Postgres::start(pg::Options {
         data,
         ..pg::Options::default()
@@ -151,11 +164,17 @@ async fn with_postgres(
     );
     let began: DateTime<Utc> = std::time::SystemTime::now().into();
     let secrets = Secrets::new();
-    let mut doors = open_doors(options, &secrets.webhook).await?;
+    let earlier = Earlier::of(&store).await?;
+    let mut doors = open_doors(options, &secrets.webhook, &earlier).await?;
     let variables = Variables::new(folder, &doors, &secrets, &url, parts.config)?;
-    let ghfe = Child::start(Role::Ghfe, &variables, folder, story).await?;
+    let start = |role: Role| {
+        let log = folder.log(role.as_str());
+        let (environment, listener) = (variables.of(role), Listener::Story(Arc::clone(story)));
+        async move { Child::start(role, environment, log?, listener).await }
+    };
+    let ghfe = start(Role::Ghfe).await?;
     doors.webhooks().set_target(Some(&ghfe.url()));
-    let scheduler = Child::start(Role::Scheduler, &variables, folder, story).await?;
+    let scheduler = start(Role::Scheduler).await?;
     let mut services = Services { ghfe, scheduler };
     let ready = services.ready();
     tokio::select! {
@@ -164,16 +183,17 @@ async fn with_postgres(
         () = interrupted.wait() => return finish(doors, services).await.map(|()| Exit::Cancelled),
     }
     folder.write_env(&variables, &services.ghfe.url(), &services.scheduler.url())?;
-    greet(story, folder, &doors, &services);
+    told::greet(story, folder, &doors, &services);
     let world = doors.world().clone();
     let ended = tokio::select! {
-        ended = wait_for_the_end(options, world, story, interrupted) => Ok(ended),
+        ended = wait_for_the_end(options, &world, story, interrupted) => Ok(ended),
+        never = told::count(world.clone(), story) => match never {},
         died = services.died() => Err(died),
         task = doors.task_ended() => Err(Failure::new(Exit::Failed, task.to_string())),
     };
     // The report is made while everything still runs: stopping is no part of what is judged.
     let report = match &ended {
-        Ok(_) => Some(Report::make(&doors, &store, &parts.caps, began).await?),
+        Ok(_) => Some(settled_report(&doors, &store, &parts.caps, began).await?),
         Err(_) => None,
     };
     store.close().await;
@@ -183,6 +203,45 @@ async fn with_postgres(
         Ended::ByPerson => Exit::Cancelled,
     };
     conclude(options, report, exit)
+}
+
+/// The report once what was under way has arrived. What never does is in it.
+async fn settled_report(
+    doors: &Doors,
+    store: &Store,
+    caps: &Caps,
+    began: DateTime<Utc>,
+) -> Result<Report, Failure> {
+    doors.world().with(|world| world.github.stop_traffic());
+    let deadline = Instant::now() + SETTLE_WITHIN;
+    loop {
+        let report = Report::make(doors, store, caps, began).await?;
+        if report.is_clean() || Instant::now() >= deadline {
+            return Ok(report);
+        }
+        sleep_until(Instant::now() + LOOK_EVERY).await;
+    }
+}
+
+/// What a kept folder holds of the worlds before this one, so that nothing new gets an old number.
+struct Earlier {
+    jobs: usize,
+    last_job: Option<i64>,
+}
+
+impl Earlier {
+    async fn of(store: &Store) -> Result<Self, Failure> {
+        let jobs = store.job_standings().await?;
+        Ok(Self {
+            jobs: jobs.len(),
+            last_job: jobs.keys().map(|job| job.0).max(),
+        })
+    }
+
+    /// The seed of this world: the given one, but another one each time that a folder is gone on with.
+    fn seed(&self, given: u64) -> u64 {
+        given.wrapping_add(self.jobs as u64)
+    }
 }
 
 fn conclude(options: &Options, report: Option<Report>, exit: Exit) -> Outcome {
@@ -206,11 +265,16 @@ fn conclude(options: &Options, report: Option<Report>, exit: Exit) -> Outcome {
     })
 }
 
-async fn open_doors(options: &Options, webhook_secret: &str) -> Result<Doors, Failure> {
+async fn open_doors(
+    options: &Options,
+    webhook_secret: &str,
+    earlier: &Earlier,
+) -> Result<Doors, Failure> {
     let mut github = GitHubConfig::default();
     if options.no_traffic {
         github.traffic = None;
     }
+    github.jobs_after = earlier.last_job.unwrap_or(github.jobs_after);
     let mut cluster = ClusterConfig::default();
     let pool = "scw-em-rv1";
     cluster.nodes.retain(|node| node.pool != pool);
@@ -220,7 +284,7 @@ async fn open_doors(options: &Options, webhook_secret: &str) -> Result<Doors, Fa
     let world = WorldConfig {
         github,
         cluster,
-        seed: options.seed,
+        seed: earlier.seed(options.seed),
     };
     let config = DoorsConfig {
         github: GitHubDoorConfig::default(),
@@ -235,30 +299,9 @@ async fn open_doors(options: &Options, webhook_secret: &str) -> Result<Doors, Fa
         .map_err(|error| Failure::new(Exit::Failed, chain(&error)))
 }
 
-fn greet(story: &Story, folder: &Folder, doors: &Doors, services: &Services) {
-    story.tell(
-        "sandbox",
-        &format!("webhook intake {}", services.ghfe.url()),
-    );
-    story.tell(
-        "sandbox",
-        &format!("scheduler      {}/usage.json", services.scheduler.url()),
-    );
-    story.tell("sandbox", &format!("GitHub         {}", doors.github_url()));
-    story.tell(
-        "sandbox",
-        &format!("Kubernetes     {}", doors.kubernetes().url()),
-    );
-    let env = folder.env_path().display().to_string();
-    story.tell(
-        "sandbox",
-        &format!("join it from another terminal: source {env}"),
-    );
-}
-
 async fn wait_for_the_end(
     options: &Options,
-    world: SharedWorld,
+    world: &SharedWorld,
     story: &Story,
     interrupted: &mut Interrupted,
 ) -> Ended {
@@ -315,13 +358,13 @@ async fn finish(doors: Doors, services: Services) -> Result<(), Failure> {
 }
 
 /// Ctrl-C or SIGTERM.
-struct Interrupted {
+pub(super) struct Interrupted {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Interrupted {
-    fn listen() -> Result<Self, Failure> {
+    pub(super) fn listen() -> Result<Self, Failure> {
         let refused =
             |error| Failure::new(Exit::Failed, format!("signals cannot be received: {error}"));
         Ok(Self {
@@ -330,7 +373,7 @@ impl Interrupted {
         })
     }
 
-    async fn wait(&mut self) {
+    pub(super) async fn wait(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

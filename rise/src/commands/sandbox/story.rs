@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::output::{self, Format};
 
 /// Tells what happens, or keeps silent when only the report is wanted.
-pub(super) struct Story {
+pub(in crate::commands) struct Story {
     format: Format,
 }
 
@@ -18,12 +18,8 @@ impl Story {
     /// One line from `who`.
     pub(super) fn tell(&self, who: &str, what: &str) {
         let now: DateTime<Utc> = std::time::SystemTime::now().into();
-        let line = format!("{}  {who:<9}  {what}", now.format("%H:%M:%S"));
-        match self.format {
-            Format::Text => output::told(&line),
-            // Standard output belongs to the report.
-            Format::Json => output::aside(&line),
-        }
+        let time = now.format("%H:%M:%S").to_string();
+        output::story(self.format, &time, who, what);
     }
 
     /// A line of a service's log, in few words.

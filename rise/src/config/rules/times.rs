@@ -21,6 +21,23 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
             ("image_pull_within", values.image_pull_within),
             ("pod_running_within", values.pod_running_within),
             ("cluster_stale_after", values.cluster_stale_after),
+            ("log_retry", values.log_retry),
+            ("log_gone_after", values.log_gone_after),
+            ("back_off_from", values.back_off_from),
+            ("retry_after", values.retry_after),
+            ("deregister_within", values.deregister_within),
+            ("runner_online_within", values.runner_online_within),
+            ("runner_offline_at_most", values.runner_offline_at_most),
+            ("runner_absent_at_most", values.runner_absent_at_most),
+            ("runner_idle_at_most", values.runner_idle_at_most),
+            (
+                "runner_idle_while_waiting",
+                values.runner_idle_while_waiting,
+            ),
+            ("reads_apart", values.reads_apart),
+            ("concluded_for", values.concluded_for),
+            ("kill_within", values.kill_within),
+            ("runners_every", values.runners_every),
         ],
     );
     section.at_least_one(
@@ -34,6 +51,16 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
         rules,
         ("image_pull_within", values.image_pull_within),
         ("pod_running_within", values.pod_running_within),
+    );
+    section.below(
+        rules,
+        ("provision_within", values.provision_within),
+        ("pod_expected_within", values.pod_expected_within),
+    );
+    section.below(
+        rules,
+        ("back_off_from", values.back_off_from),
+        ("back_off_to", values.back_off_to),
     );
 }
 
@@ -57,6 +84,9 @@ pub(super) fn ghfe(file: &File, rules: &mut Findings<'_>) {
             ("stored_payload_bytes", values.stored_payload_bytes),
         ],
     );
+    if values.intake_connections == 0 {
+        rules.wrong(&section.key("intake_connections"), "it must be at least 1");
+    }
     if values.max_body_bytes > values.max_bytes_in_flight {
         rules.wrong(
             &section.key("max_bytes_in_flight"),
@@ -141,7 +171,15 @@ pub(super) fn pages(file: &File, rules: &mut Findings<'_>) {
 /// `[github]`, `[kubernetes]`, `[database]`.
 pub(super) fn clients(file: &File, rules: &mut Findings<'_>) {
     Section::of("github").positive(rules, &[("call_timeout", file.github.call_timeout)]);
-    Section::of("kubernetes").positive(rules, &[("call_timeout", file.kubernetes.call_timeout)]);
+    Section::of("kubernetes").positive(
+        rules,
+        &[
+            ("call_timeout", file.kubernetes.call_timeout),
+            ("diagnostics_timeout", file.kubernetes.diagnostics_timeout),
+            ("log_timeout", file.kubernetes.log_timeout),
+            ("watch_timeout", file.kubernetes.watch_timeout),
+        ],
+    );
     let database = Section::of("database");
     database.positive(rules, &[("connect_timeout", file.database.connect_timeout)]);
     if file.database.connections == 0 {

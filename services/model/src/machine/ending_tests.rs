@@ -31,7 +31,7 @@ struct Story {
 impl Story {
     fn new(row: WorkerRow) -> Self {
         Self {
-            machine: super::tests::machine(),
+            machine: tests::machine(),
             row,
             jobs: vec![],
             pod: running_pod("w1", "board-0"),
@@ -370,7 +370,7 @@ fn a_surplus_worker_whose_pod_has_not_started_goes_at_once() {
 
 #[test]
 fn idle_beside_waiting_jobs_for_three_entities_is_githubs_trouble() {
-    let mut machine = super::tests::machine();
+    let mut machine = tests::machine();
     let names = ["w1", "w2", "w3"];
     let rows: Vec<WorkerRow> = (1..)
         .zip(names)

@@ -299,7 +299,8 @@ impl Machine {
             Outcome::PodDeleted => {
                 let at_once = match self.cluster.pod(worker) {
                     Knowledge::Present(pod) => pod.node.is_none() || pod.phase.has_ended(),
-                    Knowledge::Absent | Knowledge::Unknown => false,
+                    // It was there when it was to be deleted: the watch told of its end before this answer came.
+                    Knowledge::Absent | Knowledge::Unknown => true,
                 };
                 if at_once {
                     self.cluster.pod_gone(worker, now);

@@ -5,7 +5,7 @@ use crate::cluster::{ContainerState, Phase, Termination};
 use crate::effects::{Dependency, JitHandle, Outcome};
 use crate::log::LogScan;
 use crate::testing::*;
-use crate::workers::FailureReason;
+use crate::workers::{CondemnReason, FailureReason};
 use crate::{Epoch, RunnerId, SentLabels};
 
 pub(super) fn machine() -> Machine {
@@ -579,6 +579,42 @@ fn a_refused_image_condemns_its_worker_and_the_pod_is_deleted_as_it_was_seen() {
         of_worker(&actions, "w1").effect,
         Effect::TakeBack { .. }
     ));
+}
+
+/// Nobody waits for the next list: the board is needed.
+#[test]
+fn a_deleted_pod_frees_its_slot_as_soon_as_the_watch_tells_of_its_end() {
+    for told_before_the_answer in [true, false] {
+        let row = WorkerRow {
+            pod_created_at: Some(at(99)),
+            condemned: Some(CondemnReason::Failure(FailureReason::ImagePullFailed)),
+            ..ours("w1", demand(7))
+        };
+        let stuck = Pod {
+            node: Some("board-0".into()),
+            ..pod("w1")
+        };
+        let mut machine = seeing(vec![], vec![row], vec![stuck], 1);
+        let actions = machine.decide(at(101));
+        let delete = only(&actions);
+        assert!(matches!(delete.effect, Effect::DeletePod { .. }));
+        let gone = Observation::PodGone("w1".into(), at(102));
+        if told_before_the_answer {
+            machine.observe(gone);
+            machine.outcome(delete.id, Outcome::PodDeleted, at(102));
+        } else {
+            machine.outcome(delete.id, Outcome::PodDeleted, at(102));
+            machine.observe(gone);
+        }
+        let actions = machine.decide(at(110));
+        assert!(
+            matches!(
+                of_worker(&actions, "w1").effect,
+                Effect::MarkFinished { .. }
+            ),
+            "told before the answer: {told_before_the_answer}"
+        );
+    }
 }
 
 #[test]

@@ -333,6 +333,7 @@ fn config() -> GhfeConfig {
             max_body_bytes: 26_214_400,
             max_bytes_in_flight: 67_108_864,
             stored_payload_bytes: 262_144,
+            intake_connections: 4,
             database_timeout: Span::seconds(20),
             read_timeout: Span::seconds(20),
             wake_up_every: Span::millis(20),

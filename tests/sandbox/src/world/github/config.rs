@@ -23,6 +23,8 @@ pub struct GitHubConfig {
     pub traffic: Option<TrafficConfig>,
     /// The rules' numbers.
     pub rules: Rules,
+    /// Jobs are numbered after this.
+    pub jobs_after: i64,
 }
 
 /// An account at the beginning.
@@ -242,6 +244,8 @@ impl Default for GitHubConfig {
             announce_installations: true,
             traffic: Some(TrafficConfig::default()),
             rules: Rules::default(),
+            // Where GitHub's are today: they exceed 32 bits.
+            jobs_after: 43_718_000_000,
         }
     }
 }

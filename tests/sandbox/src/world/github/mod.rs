@@ -131,10 +131,10 @@ impl GitHub {
             refuses_version: false,
             deliveries: Deliveries::default(),
             traffic: traffic.map(|it| Traffic::new(it, Chance::new(seed, TRAFFIC_STREAM))),
-            // Ids begin where GitHub's are today; those of runs and jobs exceed 32 bits.
+            // Ids begin where GitHub's are today; those of runs exceed 32 bits.
             last_installation: 52_310_000,
             last_run: 15_204_000_000,
-            last_job: 43_718_000_000,
+            last_job: config.jobs_after,
             last_runner: 20,
             last_group: 3,
         }

@@ -284,7 +284,7 @@ async fn watches_can_fall_silent_and_be_cut() {
     };
     let silence = |silent: bool| {
         open.world
-            .with(|world| world.cluster.set_watches_silent(silent))
+            .with(|world| world.cluster.set_watches_silent(silent));
     };
     let mut watch = Lines::of(&open, "/api/v1/nodes?watch=true").await;
     for _ in 0..3 {

@@ -1,0 +1,10 @@
+//! The scheduler against real PostgreSQL and the doors: the life of a job, crashes, lost answers, who gets which board.
+
+mod crashes;
+mod database;
+mod described;
+mod failures;
+mod leading;
+mod life;
+mod trouble;
+mod waiting;

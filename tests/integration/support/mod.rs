@@ -1,0 +1,32 @@
+//! The whole of rise in a test: worlds and doors in the test's process, tables of its own, the built binary as children.
+//!
+//! A test acts on the world, and waits for what the world, the rows or `/ready` show. A child that ends although nobody
+//! asked it to fails the test with its log; so does a wait that takes too long, with everything that is known.
+
+mod rig;
+mod rows;
+mod service;
+
+pub(crate) use rig::{Given, Rig, board};
+pub(crate) use rows::Worker;
+pub(crate) use service::Service;
+
+/// The label that jobs ask for.
+pub(crate) const RISCV: &str = "ubuntu-24.04-riscv";
+/// A repository of an organisation.
+pub(crate) const ORG_REPO: &str = "sandbox-vectorworks/simd-kernels";
+/// Another repository of that organisation.
+pub(crate) const ORG_REPO_2: &str = "sandbox-vectorworks/fft";
+/// A repository of a person.
+pub(crate) const USER_REPO: &str = "sandbox-ada/rv-notes";
+/// Another repository of that person.
+pub(crate) const USER_REPO_2: &str = "sandbox-ada/tinycc-rv";
+
+/// A condition, and what to say while it does not hold.
+pub(crate) fn holds(condition: bool, otherwise: impl std::fmt::Display) -> Result<(), String> {
+    if condition {
+        Ok(())
+    } else {
+        Err(otherwise.to_string())
+    }
+}
