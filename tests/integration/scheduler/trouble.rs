@@ -143,7 +143,7 @@ async fn a_runner_whose_answer_is_lost_twice_is_given_up_and_removed() {
     assert_eq!(rig.pods().len(), 1, "a given up worker never had a pod");
 }
 
-/// A definite no is not asked again for this worker: it fails with GitHub's words, its key waits, another one does the job.
+/// A definite no is not asked again: the worker fails with GitHub's words, its key waits, another one does the job.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_runner_fails_its_worker_with_the_reason() {
     let rig = Rig::start(Given::boards(2)).await;

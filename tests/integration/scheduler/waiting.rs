@@ -1,5 +1,5 @@
-//! Why jobs wait: caps, pools without boards, boards with work, a cluster that does not answer. Seen where people look, in
-//! `jobs` and in `scheduler_state`, and gone when its cause is.
+//! Why jobs wait: caps, pools without boards, boards with work, a cluster that does not answer. Seen where people look,
+//! in `jobs` and in `scheduler_state`, and gone when its cause is.
 
 use std::time::{Duration, Instant};
 

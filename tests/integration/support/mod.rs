@@ -1,4 +1,4 @@
-//! The whole of rise in a test: worlds and doors in the test's process, tables of its own, the built binary as children.
+//! The whole of rise in a test: worlds and doors in its process, tables of its own, the built binary as children.
 //!
 //! A test acts on the world, and waits for what the world, the rows or `/ready` show. A child that ends although nobody
 //! asked it to fails the test with its log; so does a wait that takes too long, with everything that is known.
