@@ -137,6 +137,7 @@ async fn lead(
         last_round: None,
         last_good_round_at: None,
         published: None,
+        unpublished: false,
     };
     term.go(observations, &wake, cluster_state, &mut led, status, stop)
         .await;
@@ -161,6 +162,8 @@ struct Term {
     last_round: Option<Instant>,
     last_good_round_at: Option<Time>,
     published: Option<(Instant, StateReport)>,
+    /// What is published may be behind what is known: looked at again when it may be written again.
+    unpublished: bool,
 }
 
 impl Term {
@@ -252,7 +255,12 @@ impl Term {
             timer = timer.min(Instant::now() + (at - now).to_std().unwrap_or_default());
         }
         if let Some((at, _)) = &self.published {
-            timer = timer.min(*at + self.doors.config.section.state_every.std());
+            let after = if self.unpublished {
+                STATE_NOT_OFTENER_THAN
+            } else {
+                self.doors.config.section.state_every.std()
+            };
+            timer = timer.min(*at + after);
         }
         // Never a loop without rest.
         timer.max(Instant::now() + Duration::from_millis(5))
@@ -348,7 +356,8 @@ impl Term {
             return;
         }
         let elapsed = self.published.as_ref().map(|(at, _)| at.elapsed());
-        if elapsed.is_some_and(|elapsed| elapsed < STATE_NOT_OFTENER_THAN) {
+        self.unpublished = elapsed.is_some_and(|elapsed| elapsed < STATE_NOT_OFTENER_THAN);
+        if self.unpublished {
             return;
         }
         let state = report(&self.machine, env!("CARGO_PKG_VERSION"), self.is_quiet());

@@ -1,10 +1,15 @@
 //! Workers that fail: why, with what evidence, and that only their own key waits for it.
 
+use std::time::{Duration, Instant};
+
 use sandbox::world::cluster::Behaviour;
 use sandbox::world::github::JobId;
 use serde_json::Value;
 
 use crate::support::{Given, ORG_REPO, Rig, USER_REPO, Worker, holds};
+
+/// How often pods are listed, as it is when nothing else is said, less the time that a test may lose.
+const LISTED_EVERY: Duration = Duration::from_secs(8);
 
 /// The image of one organisation, beside that of everybody else.
 fn own_image(image: &str) -> String {
@@ -72,9 +77,13 @@ async fn an_image_name_that_no_board_can_read_fails_at_once_and_holds_nobody_els
     backs_off(&rig, job).await;
     let other = rig.push(USER_REPO);
     rig.done(&[other]).await;
-    // The job's people cancel it; then nothing is left of all the attempts.
+    // The job's people cancel it; then nothing is left of all the attempts, and nobody waits for the next list of pods
+    // to know it.
     rig.cancel(job);
+    let cancelled = Instant::now();
     rig.settled().await;
+    let took = cancelled.elapsed();
+    assert!(took < LISTED_EVERY, "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

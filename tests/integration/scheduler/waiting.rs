@@ -1,14 +1,20 @@
-//! Why jobs wait: caps, pools without boards, boards with work, a cluster that does not answer. Seen where people look, in
-//! `jobs` and in `scheduler_state`, and gone when its cause is.
+//! Why jobs wait: caps, pools without boards, boards with work, a cluster that does not answer. Seen where people look,
+//! in `jobs` and in `scheduler_state`, and gone when its cause is.
+
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use chrono::{DateTime, TimeDelta, Utc};
 use sandbox::doors::faults::Fault;
+use sandbox::world::World;
 use sandbox::world::github::JobId;
-use serde_json::json;
 
-use crate::support::{Given, ORG_REPO, Rig, USER_REPO, board, holds};
+use crate::support::{Given, ORG_REPO, Rig, USER_REPO, board, holds, refusal_of_kubernetes};
 
-/// Waits until each of these jobs waits for this reason, in the table and in the published queue.
+/// What is known is published within this, long before the leader would publish it all the same.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Waits until each of these jobs waits for this reason, in the table and soon after in the published queue.
 async fn wait_for(rig: &Rig, jobs: &[JobId], reason: &str) {
     rig.until(reason, async || {
         let rows = rig.jobs().await;
@@ -17,11 +23,16 @@ async fn wait_for(rig: &Rig, jobs: &[JobId], reason: &str) {
             let said = row.and_then(|row| row.waiting_reason.as_deref());
             holds(said == Some(reason), format!("{row:?}"))?;
         }
+        Ok(())
+    })
+    .await;
+    let known = Instant::now();
+    let (code, subject) = match reason.split_once(':') {
+        Some((code, subject)) => (code, Some(subject)),
+        None => (reason, None),
+    };
+    rig.until("it is published", async || {
         let state = rig.state().await;
-        let (code, subject) = match reason.split_once(':') {
-            Some((code, subject)) => (code, Some(subject)),
-            None => (reason, None),
-        };
         let queue = state["queue"].as_array().cloned().unwrap_or_default();
         let published = queue.iter().any(|it| {
             it["reason"] == code && it["subject"].as_str() == subject && it["jobs"] == jobs.len()
@@ -29,6 +40,8 @@ async fn wait_for(rig: &Rig, jobs: &[JobId], reason: &str) {
         holds(published, state)
     })
     .await;
+    let took = known.elapsed();
+    assert!(took < PUBLISHED_WITHIN, "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,6 +156,15 @@ const STALE_SOON: &str = "
 
 /// While the cluster does not answer, nothing is begun and nothing is given up.
 async fn cluster_trouble(rig: &Rig, over: impl FnOnce()) {
+    rig.until("the last list is too old", async || {
+        let state = rig.state().await;
+        let listed = state["cluster_as_of"].as_str().unwrap_or_default();
+        let listed: DateTime<Utc> = listed.parse().map_err(|_| state.to_string())?;
+        // What is published may lag a second behind.
+        let now = rig.read(World::now);
+        holds(now - listed >= TimeDelta::seconds(5), listed)
+    })
+    .await;
     let waiting = rig.push(USER_REPO);
     wait_for(rig, &[waiting], "cluster_unreachable").await;
     let ready = rig.scheduler().ready().await.unwrap();
@@ -192,9 +214,8 @@ async fn a_cluster_that_answers_500_is_named_and_nothing_is_touched() {
     })
     .await;
     // A list is tried again a second after it failed: this is trouble for more than ten seconds.
-    let body = json!({ "message": "etcdserver: leader changed" });
-    let refused = Fault::Refuse(StatusCode::INTERNAL_SERVER_ERROR, body);
-    let _pods = rig.arm_kubernetes("list_pods", refused, 12);
+    let refused = refusal_of_kubernetes(StatusCode::INTERNAL_SERVER_ERROR, "InternalError");
+    let _pods = rig.arm_kubernetes("list_pods", refused, 15);
     cluster_trouble(&rig, || {}).await;
     rig.cancel(running);
     rig.settled().await;

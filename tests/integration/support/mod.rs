@@ -1,7 +1,11 @@
-//! The whole of rise in a test: worlds and doors in the test's process, tables of its own, the built binary as children.
+//! The whole of rise in a test: worlds and doors in its process, tables of its own, the built binary as children.
 //!
 //! A test acts on the world, and waits for what the world, the rows or `/ready` show. A child that ends although nobody
 //! asked it to fails the test with its log; so does a wait that takes too long, with everything that is known.
+
+use axum::http::StatusCode;
+use sandbox::doors::faults::Fault;
+use serde_json::json;
 
 mod rig;
 mod rows;
@@ -21,6 +25,20 @@ pub(crate) const ORG_REPO_2: &str = "sandbox-vectorworks/fft";
 pub(crate) const USER_REPO: &str = "sandbox-ada/rv-notes";
 /// Another repository of that person.
 pub(crate) const USER_REPO_2: &str = "sandbox-ada/tinycc-rv";
+
+/// A refusal as the API server words it.
+pub(crate) fn refusal_of_kubernetes(status: StatusCode, reason: &str) -> Fault {
+    let body = json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "etcdserver: leader changed",
+        "reason": reason,
+        "code": status.as_u16(),
+    });
+    Fault::Refuse(status, body)
+}
 
 /// A condition, and what to say while it does not hold.
 pub(crate) fn holds(condition: bool, otherwise: impl std::fmt::Display) -> Result<(), String> {
