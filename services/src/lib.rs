@@ -10,6 +10,7 @@
 //! SQL is written in `store` only, GitHub is called in `github` only, Kubernetes in `kubernetes` only. `ghfe` and
 //! `scheduler` do not know each other: they meet in the database.
 
+mod causes;
 pub mod config;
 pub mod ghfe;
 pub mod github;

@@ -11,6 +11,7 @@ use rise_model::{EntityId, EventId, InstallationId, JobId};
 use serde_json::json;
 
 use super::App;
+use crate::causes::WithCauses;
 use crate::store::{StoreError, TraceEvent};
 
 /// What `/trace/` can be asked for.
@@ -82,7 +83,7 @@ impl IntoResponse for TraceError {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, text).into_response(),
             Self::Database(error) => {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = %WithCauses(&error),
                     "the log could not be read"
                 );
                 let later = [(RETRY_AFTER, "5")];

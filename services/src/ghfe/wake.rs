@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::causes::WithCauses;
 use crate::config::GhfeSection;
 use crate::store::{Store, StoreError};
 
@@ -73,7 +74,7 @@ async fn wake(store: &Store, section: &GhfeSection) {
         .unwrap_or(Err(StoreError::TimedOut(within)));
     if let Err(error) = sent {
         tracing::warn!(
-            error = &error as &dyn std::error::Error,
+            error = %WithCauses(&error),
             "the scheduler could not be woken; it sees the change at its next tick"
         );
     }

@@ -18,6 +18,7 @@ use rise_model::{JobId, PodName};
 use super::App;
 use super::body::{BodyError, Delivered};
 use super::secrets::Signature;
+use crate::causes::WithCauses;
 use crate::store::{StoreError, Written};
 
 /// One text for a signature that is missing, malformed or wrong: which of these it was is nobody's business.
@@ -142,7 +143,7 @@ impl Failure {
                 delivery.id = delivery,
                 delivery.event = event,
                 http.status = status.as_u16(),
-                error = &self as &dyn std::error::Error,
+                error = %WithCauses(&self),
                 "a delivery was not taken: {self}"
             );
         } else if matches!(self, Self::NoEvent) {

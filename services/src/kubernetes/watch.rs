@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{KubernetesError, KubernetesErrorKind, Operation, refusal};
 use super::{Call, Kubernetes, NODES, convert};
+use crate::causes::WithCauses;
 
 /// The first wait after a watch broke; it doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -111,7 +112,7 @@ impl Kubernetes {
                 _ => {
                     tracing::info!(
                         kubernetes.operation = error.operation().as_str(),
-                        error = &error as &dyn std::error::Error,
+                        error = %WithCauses(&error),
                         "the watch of {} broke and is begun again",
                         subject.watched.as_str()
                     );
@@ -276,7 +277,7 @@ impl Warned {
             *self = Self::Yes;
             tracing::warn!(
                 kubernetes.operation = error.operation().as_str(),
-                error = error as &dyn std::error::Error,
+                error = %WithCauses(error),
                 "{} may not be watched with this kubeconfig: their changes are seen in lists only, seconds later",
                 watched.as_str()
             );

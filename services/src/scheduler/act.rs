@@ -12,6 +12,7 @@ use rise_model::{PodName, RunnerGroupId};
 use secrecy::SecretString;
 use serde_json::json;
 
+use crate::causes::WithCauses;
 use crate::github::{Access, GitHub, GitHubError, GitHubErrorKind, RunnerDeletion};
 use crate::kubernetes::{
     Grace, Kubernetes, KubernetesError, PodCreation, PodDeletion, PodKill, PodSeen,
@@ -329,12 +330,12 @@ fn fresh_name(prefix: &str) -> PodName {
 fn database(error: &StoreError) -> Outcome {
     Outcome::NoAnswer {
         from: Dependency::Database,
-        message: with_causes(error),
+        message: WithCauses(error).to_string(),
     }
 }
 
 fn github_trouble(error: &GitHubError) -> Outcome {
-    let message = with_causes(error);
+    let message = WithCauses(error).to_string();
     if error.answer_unknown() || error.is_dependency_trouble() {
         Outcome::NoAnswer {
             from: Dependency::GitHub,
@@ -357,7 +358,7 @@ fn gone_or_trouble(error: &GitHubError) -> Outcome {
 }
 
 fn kubernetes_trouble(error: &KubernetesError) -> Outcome {
-    let message = with_causes(error);
+    let message = WithCauses(error).to_string();
     if error.answer_unknown() || error.is_dependency_trouble() {
         Outcome::NoAnswer {
             from: Dependency::Kubernetes,
@@ -369,19 +370,6 @@ fn kubernetes_trouble(error: &KubernetesError) -> Outcome {
             message,
         }
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let told = inner.to_string();
-        if !text.contains(&told) {
-            text = format!("{text}: {told}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 fn told_reserved(row: &WorkerRow) {

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::causes::WithCauses;
 use crate::config::SchedulerSection;
 use crate::store::{Lease, LeaseAnswer, Store};
 
@@ -60,7 +61,7 @@ pub(super) async fn keep(
             }
             Ok(Err(error)) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %WithCauses(&error),
                     "the lease could not be renewed"
                 );
                 give_up_in_time(&leadership, heard, stop_after);

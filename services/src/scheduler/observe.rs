@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::act::Doors;
 use super::status::Reachability;
+use crate::causes::WithCauses;
 
 /// Changes that wait for the loop; beyond it the watch waits.
 const CHANGES: usize = 1024;
@@ -155,7 +156,7 @@ fn note_unreachable(
     });
     if news {
         tracing::warn!(
-            error = error as &dyn std::error::Error,
+            error = %WithCauses(error),
             "the cluster cannot be read"
         );
     }

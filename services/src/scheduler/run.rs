@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::causes::WithCauses;
 use crate::store::{Lease, Rows, StoreError, Write};
 
 use super::act::{Doors, perform};
@@ -81,7 +82,7 @@ pub(super) async fn run(
         match doors.store.release_lease(lease).await {
             Ok(()) => tracing::info!(lease.epoch = lease.epoch.0, "the lease is given back"),
             Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %WithCauses(&error),
                 "the lease could not be given back; it expires by itself"
             ),
         }
@@ -207,7 +208,7 @@ impl Term {
                 Some(read) = self.read.join_next() => match read {
                     Ok((begun, Ok(rows))) => self.round(begun, rows),
                     Ok((_, Err(error))) => {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "a round's rows could not be read");
+                        tracing::warn!(error = %WithCauses(&error), "a round's rows could not be read");
                     }
                     Err(panic) => {
                         tracing::error!(error = %panic, "reading a round's rows ended in a panic; this term ends");
@@ -216,7 +217,7 @@ impl Term {
                 },
                 Some(published) = self.publish.join_next() => {
                     if let Ok(Err(error)) = published {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "scheduler_state could not be written");
+                        tracing::warn!(error = %WithCauses(&error), "scheduler_state could not be written");
                     }
                 }
                 () = wake.notified() => self.wanted = true,

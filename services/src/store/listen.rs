@@ -8,6 +8,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Store, StoreError};
+use crate::causes::WithCauses;
 
 /// A connection that says nothing is asked for a sign of life after this.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
@@ -31,7 +32,7 @@ impl Store {
             {
                 told = true;
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %WithCauses(&error),
                     "the queue's channel cannot be listened to; connecting again"
                 );
             }

@@ -30,8 +30,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
 
 use crate::config::DatabaseSection;
+
+/// To find out why there is no connection, after as long as the configuration says was waited for one.
+const ONE_ATTEMPT_WITHIN: Duration = Duration::from_secs(1);
 
 /// A pool of connections to one environment's schema. Clones share it.
 #[derive(Clone)]
@@ -142,11 +146,23 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unreachable`] when none comes.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1")
-            .execute(&self.pool)
-            .await
-            .map_err(StoreError::Unreachable)?;
-        Ok(())
+        match sqlx::query("SELECT 1").execute(&self.pool).await {
+            Ok(_) => Ok(()),
+            Err(sqlx::Error::PoolTimedOut) => {
+                Err(StoreError::Unreachable(self.why_no_connection().await))
+            }
+            Err(error) => Err(StoreError::Unreachable(error)),
+        }
+    }
+
+    /// A pool tries again and again and tells only that it waited; one attempt tells why.
+    async fn why_no_connection(&self) -> sqlx::Error {
+        let options = self.pool.connect_options();
+        let attempt = PgConnection::connect_with(&options);
+        match tokio::time::timeout(ONE_ATTEMPT_WITHIN, attempt).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+        }
     }
 
     /// The environment's schema.

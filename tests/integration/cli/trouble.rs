@@ -66,26 +66,57 @@ fn all_that_is_missing_is_told_at_once() {
         "GHAPP_PERSONAL_PRIVATE_KEY",
         "K8S_KUBECONFIG",
     ];
-    insta::assert_snapshot!(said(&nothing.map(|name| (name, ""))), @"");
+    insta::assert_snapshot!(said(&nothing.map(|name| (name, ""))), @r#"
+    exit 2
+    error: missing environment variables: POSTGRES_URL, GHAPP_ORG_PRIVATE_KEY, GHAPP_PERSONAL_PRIVATE_KEY, K8S_KUBECONFIG (or KUBECONFIG, a path)
+    hint: each may also be given as a file: <NAME>_FILE=PATH
+    "#);
 }
 
 #[test]
 fn a_key_that_is_none_is_named() {
-    insta::assert_snapshot!(said(&[("GHAPP_ORG_PRIVATE_KEY", "hunter2")]), @"");
+    insta::assert_snapshot!(said(&[("GHAPP_ORG_PRIVATE_KEY", "hunter2")]), @r#"
+    exit 2
+    error: GHAPP_ORG_PRIVATE_KEY is no private key
+    hint: it is the text of the .pem file that GitHub made for the App, with its line breaks
+    "#);
     let cut = key().split_once("-----END").unwrap().0;
-    insta::assert_snapshot!(said(&[("GHAPP_PERSONAL_PRIVATE_KEY", cut)]), @"");
-    let damaged = key().replacen('A', "B", 20);
-    insta::assert_snapshot!(said(&[("GHAPP_ORG_PRIVATE_KEY", &damaged)]), @"");
+    insta::assert_snapshot!(said(&[("GHAPP_PERSONAL_PRIVATE_KEY", cut)]), @r#"
+    exit 2
+    error: the private key of the personal App is cut short: its END line is missing
+    hint: set GHAPP_PERSONAL_PRIVATE_KEY (or GHAPP_PERSONAL_PRIVATE_KEY_FILE) to the .pem file that the App's settings page gave out, unchanged
+    "#);
+    let damaged: Vec<String> = key()
+        .lines()
+        .map(|line| match line.starts_with("-----") {
+            true => line.to_owned(),
+            false => line.replace('A', "B"),
+        })
+        .collect();
+    let damaged = damaged.join("\n");
+    insta::assert_snapshot!(said(&[("GHAPP_ORG_PRIVATE_KEY", &damaged)]), @r#"
+    exit 2
+    error: the private key of the organisation App is damaged: it does not sign
+    hint: set GHAPP_ORG_PRIVATE_KEY (or GHAPP_ORG_PRIVATE_KEY_FILE) to the .pem file that the App's settings page gave out, unchanged
+    "#);
 }
 
 #[test]
 fn a_kubeconfig_that_leads_nowhere_is_named() {
-    insta::assert_snapshot!(said(&[("K8S_KUBECONFIG", "clusters: ]")]), @"");
+    insta::assert_snapshot!(said(&[("K8S_KUBECONFIG", "clusters: ]")]), @r#"
+    exit 2
+    error: K8S_KUBECONFIG is not a kubeconfig
+    hint: set K8S_KUBECONFIG to the text of a kubeconfig (YAML), or KUBECONFIG to its path
+    "#);
     let path = [
         ("K8S_KUBECONFIG", ""),
         ("KUBECONFIG", "/nowhere/kubeconfig"),
     ];
-    insta::assert_snapshot!(said(&path), @"");
+    insta::assert_snapshot!(said(&path), @r#"
+    exit 2
+    error: the kubeconfig /nowhere/kubeconfig cannot be read: No such file or directory (os error 2)
+    hint: check the path in KUBECONFIG and that this user may read the file
+    "#);
 }
 
 #[test]
@@ -97,18 +128,39 @@ fn a_configuration_with_faults_is_refused() {
         ),
         ("PORT", "http"),
     ];
-    insta::assert_snapshot!(said(&wrong), @"");
+    insta::assert_snapshot!(said(&wrong), @r#"
+    exit 2
+    error: the configuration has 2 problems
+      RISE_CONFIG_TOML:2: unknown key `scheduler.round_at_least_evry`
+        hint: did you mean `round_at_least_every`?
+      PORT is `http`
+        hint: write a number from 0 to 65535; 0 takes any free port
+    "#);
 }
 
 #[test]
 fn a_database_that_is_away_is_told() {
-    insta::assert_snapshot!(said(&[]), @"");
+    insta::assert_snapshot!(said(&[]), @r#"
+    exit 1
+    error: the database does not answer: error communicating with database: Connection refused (os error 111)
+    hint: check host, port and password in POSTGRES_URL, and that the server lets this machine in
+    "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_that_are_not_there_are_told() {
     let tables = Tables::none().await;
-    insta::assert_snapshot!(said(&[("POSTGRES_URL", tables.database.url())]), @"");
+    let text = said(&[("POSTGRES_URL", tables.database.url())]);
+    // Their number grows.
+    let (status, text) = text.split_once('\n').unwrap();
+    assert_eq!(status, "exit 2");
+    let text = text
+        .replace(|c: char| c.is_ascii_digit(), "9")
+        .replace("99", "9");
+    insta::assert_snapshot!(text, @r#"
+    error: the schema `staging` is not migrated: 9 of 9 migrations are missing
+    hint: run `rise db migrate` with the same environment, then start again
+    "#);
 }
 
 /// Killed with this value.

@@ -94,7 +94,11 @@ fn a_folder_is_for_one_sandbox_at_a_time_and_goes_on_later() {
         "{kept:?} lacks some of {earlier:?}"
     );
     // New jobs have new numbers: none is taken for an old one.
-    finished_above(&terminal, *earlier.last().unwrap());
+    let last = *earlier.last().unwrap();
+    finished_above(&terminal, last);
+    let all = ids(&terminal.rows("jobs --limit 10000"));
+    let mut new = all.difference(&earlier);
+    assert!(new.all(|id| *id > last), "{all:?} after {earlier:?}");
     again.signal("INT");
     assert_eq!(
         again.ended(),

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use super::{Sandbox, Terminal, until};
 
+#[expect(clippy::print_stderr, reason = "a test that looks at nothing says so")]
 fn has_kubectl() -> bool {
     let found = Command::new("kubectl")
         .args(["version", "--client"])

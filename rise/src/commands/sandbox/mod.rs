@@ -192,6 +192,12 @@ async fn with_postgres(
         task = doors.task_ended() => Err(Failure::new(Exit::Failed, task.to_string())),
     };
     // The report is made while everything still runs: stopping is no part of what is judged.
+    if matches!(ended, Ok(Ended::ByPerson)) {
+        story.tell(
+            "sandbox",
+            "ending: no more jobs come; what is on its way arrives",
+        );
+    }
     let report = match &ended {
         Ok(_) => Some(settled_report(&doors, &store, &parts.caps, began).await?),
         Err(_) => None,

@@ -64,7 +64,7 @@ fn counts(github: &GitHub, cluster: &Cluster) -> String {
         .iter()
         .filter(|pod| !pod.is_terminal())
         .count();
-    format!("so far {done} jobs are done, {running} run, {queued} wait; {pods} pods are at work")
+    format!("so far {done} jobs done, {running} running, {queued} queued; {pods} pods at work")
 }
 
 /// This program as a person can type it: its name if the shell finds it, else where it is.

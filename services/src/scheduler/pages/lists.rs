@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Pages;
 use super::params::{InvalidParameter, Params};
+use crate::causes::WithCauses;
 use crate::store::StoreError;
 use crate::store::pages::{JobEntry, WorkerEntry};
 
@@ -31,7 +32,7 @@ impl IntoResponse for ListFailed {
             Self::Parameter(_) => (StatusCode::BAD_REQUEST, text).into_response(),
             Self::Store(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %WithCauses(&error),
                     "a page could not be read from the database"
                 );
                 let ask_again = [(header::RETRY_AFTER, ASK_AGAIN_AFTER)];
