@@ -65,7 +65,7 @@ pub(super) struct Load {
     /// How long it took in all.
     pub(super) elapsed: Duration,
     /// The jobs whose deliveries were answered 200, those of the warm-up too.
-    acknowledged: Vec<i64>,
+    pub(super) acknowledged: Vec<i64>,
 }
 
 impl Load {
