@@ -232,9 +232,11 @@ fn endless(example: &str) -> &'static str {
     }
 }
 
-/// These are tried where there is a GitHub and a cluster to speak to.
+/// These are tried where there is a GitHub and a cluster to speak to, and where time is not what they take most of.
 fn needs_a_world(example: &str) -> bool {
-    example.starts_with("serve scheduler") || example.starts_with("sandbox")
+    ["serve scheduler", "sandbox", "bench"]
+        .iter()
+        .any(|start| example.starts_with(start))
 }
 
 /// Every command line that a long help shows, without the program's name.
