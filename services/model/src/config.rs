@@ -329,6 +329,18 @@ pub struct Rules {
     pub kill_within: Span,
     /// The runners of a scope are listed this often while one of its workers needs an answer.
     pub runners_every: Span,
+    /// A job that looks wrong is asked about when it was silent for this long.
+    pub job_wrong_for: Span,
+    /// Any other job is asked about when it was silent for this long.
+    pub job_silent_for: Span,
+    /// Two questions about one job are at least this far apart, …
+    pub job_asked_at_least_apart: Span,
+    /// … and at most this far.
+    pub job_asked_at_most_apart: Span,
+    /// A job that GitHub calls queued for this long may be stuck in a run that is over.
+    pub job_stuck_after: Span,
+    /// Questions about jobs under way at once, at most.
+    pub jobs_asked_at_once: usize,
     /// The runner of a row that was finished longer ago is not looked for any more.
     pub deregister_within: Span,
 }

@@ -5,13 +5,15 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cluster::Pod;
-use crate::github::Runner;
+use crate::github::{Job, Run, Runner};
+use crate::jobs::JobChange;
 use crate::log::LogEvidence;
 use crate::plan::Ask;
 use crate::rows::{Demand, WorkerRow};
 use crate::workers::{CondemnReason, Finish};
 use crate::{
-    JobId, NodeName, PodName, PodUid, ResourceVersion, RunnerGroupId, RunnerId, ScopeKey, Time,
+    JobId, NodeName, PodName, PodUid, ResourceVersion, RunId, RunnerGroupId, RunnerId, ScopeKey,
+    Time,
 };
 
 /// Numbers an action within one process.
@@ -34,6 +36,8 @@ pub enum Key {
     Worker(PodName),
     /// The runners of a scope.
     Scope(ScopeKey),
+    /// One job.
+    Job(JobId),
 }
 
 /// An effect with its address.
@@ -87,6 +91,27 @@ pub enum Effect {
         demand: Demand,
         /// Its id.
         runner: RunnerId,
+    },
+    /// Ask GitHub about a job.
+    GetJob {
+        /// Which.
+        job: JobId,
+        /// Whose.
+        demand: Demand,
+    },
+    /// Ask GitHub about a run.
+    GetRun {
+        /// Which.
+        run: RunId,
+        /// Whose.
+        demand: Demand,
+    },
+    /// Write what GitHub said of a job.
+    RecordJob {
+        /// Which.
+        job: JobId,
+        /// What changes; `None`: only that it was asked about.
+        change: Option<JobChange>,
     },
     /// List the runners of a scope.
     ListRunners {
@@ -244,6 +269,12 @@ pub enum Outcome {
     NameTaken,
     /// The runner of that name, if there is one.
     Runner(Option<RunnerId>),
+    /// What GitHub says of a job.
+    Job(Box<Job>),
+    /// What GitHub says of a run.
+    Run(Run),
+    /// GitHub does not have it, or does not let us see it.
+    NotThere,
     /// All runners of a scope.
     Runners(Vec<Runner>),
     /// GitHub does not have the runner (any more).

@@ -14,6 +14,7 @@ mod ending;
 pub mod github;
 pub mod ids;
 pub mod intake;
+pub mod jobs;
 pub mod labels;
 pub mod log;
 pub mod machine;

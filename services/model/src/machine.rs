@@ -3,6 +3,7 @@
 //!
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
+mod asking;
 #[cfg(test)]
 mod ending_tests;
 mod outcomes;
@@ -22,7 +23,7 @@ use crate::provision::Provision;
 use crate::rows::{DemandKey, JobRow, WorkerRow};
 use crate::runners::RunnerHistory;
 use crate::view::ClusterView;
-use crate::{EntityId, NodeName, PodName, RunnerGroupId, ScopeKey, Status, Time};
+use crate::{EntityId, JobId, NodeName, PodName, RunnerGroupId, ScopeKey, Status, Time};
 
 /// What the scheduler is told to do; does not change while it runs.
 #[derive(Debug, Clone)]
@@ -123,6 +124,8 @@ pub struct Machine {
     waiting_keys: BTreeMap<DemandKey, Time>,
     /// What GitHub's lists said of the runners of running pods.
     runners: BTreeMap<PodName, RunnerHistory>,
+    /// When GitHub was last asked about a job.
+    asked: BTreeMap<JobId, Time>,
     /// When the last list of a scope's runners was begun.
     listed: BTreeMap<ScopeKey, Time>,
     /// Workers that may be given up in this round.
@@ -157,6 +160,7 @@ impl Machine {
             back_offs: BTreeMap::new(),
             waiting_keys: BTreeMap::new(),
             runners: BTreeMap::new(),
+            asked: BTreeMap::new(),
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
@@ -240,6 +244,7 @@ impl Machine {
             self.decide_workers(now, &mut actions);
             self.decide_finished_pods(now, &mut actions);
             self.decide_lists(now, &mut actions);
+            self.decide_jobs(now, &mut actions);
             self.plan = self.make_plan(now, fresh);
         }
         self.decide_reserve(now, &mut actions);

@@ -84,6 +84,10 @@ pub struct JobRow {
     pub queued_at: Time,
     /// What was last written of why it waits.
     pub waiting_reason: Option<String>,
+    /// When anything was last heard of it.
+    pub changed_at: Time,
+    /// When GitHub was last asked about it.
+    pub last_checked_at: Option<Time>,
 }
 
 /// A job that names a worker.

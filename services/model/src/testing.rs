@@ -103,6 +103,8 @@ pub(crate) fn job(id: i64, demand: Demand) -> JobRow {
         pod: None,
         queued_at: at(id),
         waiting_reason: None,
+        changed_at: at(id),
+        last_checked_at: None,
     }
 }
 
@@ -172,5 +174,11 @@ pub(crate) fn rules() -> Rules {
         concluded_for: Span::seconds(600),
         kill_within: Span::seconds(60),
         runners_every: Span::seconds(30),
+        job_wrong_for: Span::seconds(60),
+        job_silent_for: Span::seconds(600),
+        job_asked_at_least_apart: Span::seconds(60),
+        job_asked_at_most_apart: Span::seconds(900),
+        job_stuck_after: Span::seconds(600),
+        jobs_asked_at_once: 10,
     }
 }

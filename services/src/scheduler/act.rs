@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use crate::causes::WithCauses;
-use crate::github::{Access, GitHub, GitHubError, GitHubErrorKind, RunnerDeletion};
+use crate::github::{Access, GitHub, GitHubError, GitHubErrorKind, Operation, RunnerDeletion};
 use crate::kubernetes::{
     Grace, Kubernetes, KubernetesError, PodCreation, PodDeletion, PodKill, PodSeen,
 };
@@ -140,6 +140,20 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                 Err(error) => gone_or_trouble(&error),
             }
         }
+        Effect::GetJob { job, demand } => {
+            let repository = demand.repo_full_name.as_deref().unwrap_or_default();
+            match github.get_job(access(&demand), repository, job).await {
+                Ok(job) => Outcome::Job(Box::new(job)),
+                Err(error) => missing_or_trouble(&error),
+            }
+        }
+        Effect::GetRun { run, demand } => {
+            let repository = demand.repo_full_name.as_deref().unwrap_or_default();
+            match github.get_run(access(&demand), repository, run).await {
+                Ok(run) => Outcome::Run(run),
+                Err(error) => missing_or_trouble(&error),
+            }
+        }
         Effect::ListRunners { demand, group } => {
             let scope = demand.scope_name();
             match github.list_runners(access(&demand), &scope, group).await {
@@ -223,11 +237,14 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
             diagnostics,
         } => store.record_diagnostics(lease, worker, diagnostics).await,
         Effect::RecordDeregistered { worker } => store.record_deregistered(lease, worker).await,
+        Effect::RecordJob { job, change } => store.record_told(lease, *job, change.as_ref()).await,
         Effect::SetWaiting { reasons } => store.set_waiting(lease, reasons).await,
         Effect::Reserve { .. }
         | Effect::EnsureRunnerGroup { .. }
         | Effect::CreateJitConfig { .. }
         | Effect::FindRunner { .. }
+        | Effect::GetJob { .. }
+        | Effect::GetRun { .. }
         | Effect::ListRunners { .. }
         | Effect::KillPod { .. }
         | Effect::DeleteRunner { .. }
@@ -353,6 +370,15 @@ fn github_trouble(error: &GitHubError) -> Outcome {
 fn gone_or_trouble(error: &GitHubError) -> Outcome {
     match error.kind() {
         GitHubErrorKind::NotFound => Outcome::RunnerGone,
+        _ => github_trouble(error),
+    }
+}
+
+/// A 404 of the job itself. One of the token says something of the installation, not of the job.
+fn missing_or_trouble(error: &GitHubError) -> Outcome {
+    let of_the_job = error.operation() != Operation::CreateInstallationToken;
+    match error.kind() {
+        GitHubErrorKind::NotFound if of_the_job => Outcome::NotThere,
         _ => github_trouble(error),
     }
 }

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod bench;
 mod events;
 mod intake;
+mod jobs;
 mod kept;
 mod lease;
 mod listen;

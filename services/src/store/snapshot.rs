@@ -102,7 +102,8 @@ impl Store {
         let rows = sqlx::query!(
             r#"SELECT job_id, status::text AS "status!", entity_id, entity_name, entity_type, installation_id,
                  repo_full_name, repo_id, job_labels, k8s_pool, k8s_image, nullif(k8s_pod, '') AS pod,
-                 coalesce(queued_at, created_at) AS "queued_at!", waiting_reason
+                 coalesce(queued_at, created_at) AS "queued_at!", waiting_reason,
+                 updated_at, last_checked_at
                FROM jobs WHERE status IN ('pending', 'running')"#
         )
         .fetch_all(&self.pool)
@@ -134,6 +135,8 @@ impl Store {
                 pod: row.pod.map(PodName::new),
                 queued_at: row.queued_at,
                 waiting_reason: row.waiting_reason,
+                changed_at: row.updated_at,
+                last_checked_at: row.last_checked_at,
             });
         }
         Ok(jobs)

@@ -22,7 +22,7 @@ pub enum Write {
 }
 
 impl Write {
-    fn of(leads: Option<bool>, changed: Option<i64>) -> Self {
+    pub(super) fn of(leads: Option<bool>, changed: Option<i64>) -> Self {
         match (leads, changed) {
             (Some(true), Some(1..)) => Self::Written,
             (Some(true), _) => Self::NotWritten,

@@ -38,6 +38,10 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
             ("concluded_for", values.concluded_for),
             ("kill_within", values.kill_within),
             ("runners_every", values.runners_every),
+            ("job_wrong_for", values.job_wrong_for),
+            ("job_silent_for", values.job_silent_for),
+            ("job_asked_at_least_apart", values.job_asked_at_least_apart),
+            ("job_stuck_after", values.job_stuck_after),
         ],
     );
     section.at_least_one(
@@ -45,6 +49,7 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
         &[
             ("reserve_at_once", values.reserve_at_once),
             ("effects_at_once", values.effects_at_once),
+            ("jobs_asked_at_once", values.jobs_asked_at_once),
         ],
     );
     section.below(
@@ -56,6 +61,11 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
         rules,
         ("provision_within", values.provision_within),
         ("pod_expected_within", values.pod_expected_within),
+    );
+    section.below(
+        rules,
+        ("job_asked_at_least_apart", values.job_asked_at_least_apart),
+        ("job_asked_at_most_apart", values.job_asked_at_most_apart),
     );
     section.below(
         rules,

@@ -69,6 +69,14 @@ impl Machine {
                     self.listed.insert(demand.key().scope, begun);
                 }
             },
+            Effect::GetJob { job, .. } => self.job_told(&key, job, &outcome, now, &mut actions),
+            Effect::GetRun { .. } => {
+                if let Key::Job(job) = key {
+                    self.job_told(&key, job, &outcome, now, &mut actions);
+                }
+            }
+            // The next read of the rows shows what became of it.
+            Effect::RecordJob { .. } => {}
             Effect::KillPod { worker } => self.pod_killed(&key, &worker, outcome, now),
             Effect::ReadLog { worker } => self.log_read(&key, worker, outcome, begun, now),
             Effect::Diagnose { worker } => {

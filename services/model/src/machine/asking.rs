@@ -1,0 +1,126 @@
+//! Asking GitHub about jobs that look wrong, and taking its answers.
+
+use std::collections::BTreeSet;
+
+use crate::effects::{Action, Effect, Key, Outcome};
+use crate::jobs::{JobFacts, Reading, read_job, read_missing, read_run, should_ask};
+use crate::rows::{DemandKey, JobRow};
+use crate::runners::RunnerState;
+use crate::{JobId, Time};
+
+use super::Machine;
+
+impl Machine {
+    /// Asks about jobs, the longest silent first, a few at a time.
+    pub(super) fn decide_jobs(&mut self, now: Time, actions: &mut Vec<Action>) {
+        let passed_over = self.keys_passed_over();
+        let under_way = self
+            .busy_keys
+            .iter()
+            .filter(|key| matches!(key, Key::Job(_)))
+            .count();
+        let mut left = self
+            .config
+            .rules
+            .jobs_asked_at_once
+            .saturating_sub(under_way);
+        let mut due: Vec<(Time, JobId)> = self
+            .jobs
+            .iter()
+            .filter(|job| {
+                should_ask(JobFacts {
+                    row: job,
+                    cluster: &self.cluster,
+                    worker_is_live: self.names_a_live_worker(job),
+                    passed_over: passed_over.contains(&job.demand.key()),
+                    asked_at: self.asked.get(&job.id).copied(),
+                    now,
+                    rules: &self.config.rules,
+                })
+            })
+            .map(|job| {
+                (
+                    self.asked.get(&job.id).copied().unwrap_or(job.changed_at),
+                    job.id,
+                )
+            })
+            .collect();
+        due.sort_unstable();
+        for (_, id) in due {
+            let key = Key::Job(id);
+            if left == 0 || !self.may_begin(&key, now) {
+                continue;
+            }
+            let Some(job) = self.jobs.iter().find(|job| job.id == id) else {
+                continue;
+            };
+            let demand = job.demand.clone();
+            left -= 1;
+            self.asked.insert(id, now);
+            self.begin(key, Effect::GetJob { job: id, demand }, now, actions);
+        }
+    }
+
+    fn names_a_live_worker(&self, job: &JobRow) -> bool {
+        job.pod
+            .as_ref()
+            .and_then(|pod| self.workers.get(pod))
+            .is_some_and(|row| row.is_live())
+    }
+
+    /// Keys of which a runner took a job that nobody told us of, or has been idle although a job waits.
+    fn keys_passed_over(&self) -> BTreeSet<DemandKey> {
+        let took_a_job = self.took_a_job();
+        let apart = self.config.rules.reads_apart.delta();
+        self.workers
+            .values()
+            .filter(|row| row.named_by.is_empty())
+            .filter(|row| {
+                let idle = self.runners.get(&row.name).is_some_and(|runner| {
+                    runner.state() == Some(RunnerState::Idle) && runner.lasted() >= apart
+                });
+                idle || took_a_job.contains(&row.name) || !row.is_live()
+            })
+            .map(|row| row.demand.key())
+            .collect()
+    }
+
+    /// GitHub answered about a job.
+    pub(super) fn job_told(
+        &mut self,
+        key: &Key,
+        id: JobId,
+        outcome: &Outcome,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(row) = self.jobs.iter().find(|job| job.id == id) else {
+            return;
+        };
+        let demand = row.demand.clone();
+        let (reading, run) = match outcome {
+            Outcome::Job(job) => (
+                read_job(row, job, now, &self.config.rules),
+                Some(job.run_id),
+            ),
+            Outcome::Run(run) => (read_run(row, run), None),
+            Outcome::NotThere => (read_missing(row, now), None),
+            // No answer says nothing; it is asked again in its time.
+            _ => return,
+        };
+        let change = match (reading, run) {
+            (Reading::AskRun, Some(run)) => {
+                self.begin(key.clone(), Effect::GetRun { run, demand }, now, actions);
+                return;
+            }
+            (Reading::Changes(change), _) => Some(change),
+            (Reading::AskRun | Reading::AsKnown, _) => None,
+        };
+        self.begin(
+            key.clone(),
+            Effect::RecordJob { job: id, change },
+            now,
+            actions,
+        );
+    }
+}
