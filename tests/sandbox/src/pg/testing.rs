@@ -4,7 +4,9 @@
 //! without it the first test of a process starts a private one, which ends with the process.
 
 use std::str::FromStr;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::OnceCell;
@@ -12,6 +14,9 @@ use tokio::sync::OnceCell;
 use super::database::{self, DatabaseName};
 use super::error::Error;
 use super::{Options, Postgres};
+
+/// How long the end of a test waits for its database to be removed.
+const WAIT_AT_MOST: Duration = Duration::from_secs(3);
 
 static SHARED: OnceCell<Postgres> = OnceCell::const_new();
 
@@ -71,21 +76,30 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         let name = self.name.clone();
         let server_url = self.server_url.clone();
+        let (tell, removed) = mpsc::channel();
         // A runtime of its own: the test's may be single-threaded, ending or gone. The test's connections are cut off.
-        let removed = thread::spawn(move || {
+        thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
-                .map_err(Error::io("start a runtime"))?;
-            runtime.block_on(async { database::drop_database(&parse(&server_url)?, &name).await })
-        })
-        .join();
-        match removed {
-            Ok(Ok(())) => {}
+                .map_err(Error::io("start a runtime"));
+            let outcome = runtime.and_then(|runtime| {
+                runtime
+                    .block_on(async { database::drop_database(&parse(&server_url)?, &name).await })
+            });
+            // Nobody listens any more once it took too long.
+            let _ = tell.send(outcome);
+        });
+        match removed.recv_timeout(WAIT_AT_MOST) {
+            // Meanwhile the test's own runtime stands still. The server waits for everybody who is just signing in, so
+            // if the test is, each waits for the other; the server goes on when the test's connections are gone.
+            Ok(Ok(())) | Err(RecvTimeoutError::Timeout) => {}
             Ok(Err(error)) => {
                 tracing::warn!(database = %self.name, %error, "a test database is left behind");
             }
-            Err(_) => tracing::warn!(database = %self.name, "a test database is left behind"),
+            Err(RecvTimeoutError::Disconnected) => {
+                tracing::warn!(database = %self.name, "a test database is left behind");
+            }
         }
     }
 }
