@@ -108,6 +108,8 @@ pub struct Machine {
     /// When our last write to a worker's row was answered: rows read before say nothing about it.
     written: BTreeMap<PodName, Time>,
     rows_as_of: Option<Time>,
+    /// When the first read of rows was begun: calls of earlier leaders are older.
+    began: Option<Time>,
     waiting_written: Option<Time>,
     /// When a reservation ended without an answer.
     reserve_open: Option<Time>,
@@ -147,6 +149,7 @@ impl Machine {
             workers: BTreeMap::new(),
             written: BTreeMap::new(),
             rows_as_of: None,
+            began: None,
             waiting_written: None,
             reserve_open: None,
             cluster: ClusterView::default(),
@@ -164,8 +167,8 @@ impl Machine {
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
-            decided_at: None,
             round: 0,
+            decided_at: None,
             plan: Plan::default(),
             deposed: false,
         }
@@ -192,6 +195,7 @@ impl Machine {
         if self.rows_as_of.is_some_and(|as_of| as_of > begun) {
             return;
         }
+        self.began.get_or_insert(begun);
         let mut old = std::mem::take(&mut self.workers);
         let newer = |name: &PodName| self.written.get(name).is_some_and(|at| *at >= begun);
         for mut row in workers {
@@ -292,7 +296,7 @@ impl Machine {
     /// The earliest time after the last round at which something that waits for time to pass is due.
     #[must_use]
     pub fn wake_at(&self) -> Option<Time> {
-        let open = self.provisions.values().filter_map(Provision::asks_at);
+        let open = self.provisions.values().filter_map(Provision::waits_until);
         let back_offs = self.back_offs.values().map(|back_off| back_off.until);
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)

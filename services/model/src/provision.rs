@@ -1,7 +1,9 @@
 //! How one reserved worker gets its runner and its pod: which step comes next, and what an answer, or none, means.
 //!
 //! Everything here may be lost: a new process begins again at the first step, and the name finds what was left. A name that is
-//! taken is our own lost call: it is looked up, removed, and asked for once more.
+//! taken is our own lost call: it is looked up, removed, and asked for once more. An earlier leader may have come as far as
+//! the pod, in a call that still takes effect: the runner is removed only when such calls have had their time and there is
+//! no pod.
 
 use crate::effects::{Effect, JitHandle};
 use crate::rows::WorkerRow;
@@ -14,6 +16,8 @@ pub(crate) enum Stage {
     Runner,
     /// The name is taken: find out by which runner.
     Clash,
+    /// That runner may be the one of a pod that an earlier leader asked for: first see that there is none.
+    Look { runner: RunnerId, ask_at: Time },
     /// That runner is in the way.
     Evict(RunnerId),
     /// The runner is registered; the pod is next.
@@ -74,7 +78,7 @@ impl Provision {
                 worker: Box::new(row.clone()),
                 jit: *jit,
             }),
-            Stage::Unanswered { ask_at, .. } => {
+            Stage::Look { ask_at, .. } | Stage::Unanswered { ask_at, .. } => {
                 (now >= *ask_at).then_some(Effect::GetPod { worker })
             }
         }
@@ -91,7 +95,9 @@ impl Provision {
     pub(crate) fn missed(&mut self, again_at: Time) -> bool {
         let misses = match self.stage {
             Stage::Unanswered { misses, .. } => misses + 1,
-            Stage::Runner | Stage::Clash | Stage::Evict(_) | Stage::Pod(_) => 1,
+            Stage::Runner | Stage::Clash | Stage::Look { .. } | Stage::Evict(_) | Stage::Pod(_) => {
+                1
+            }
         };
         self.stage = Stage::Unanswered {
             ask_at: again_at,
@@ -100,10 +106,19 @@ impl Provision {
         misses < MISSES
     }
 
-    /// When the pod is looked for again.
-    pub(crate) fn asks_at(&self) -> Option<Time> {
+    /// There is no pod: the runner that was looked for one can go. Returns whether one was.
+    pub(crate) fn has_no_pod(&mut self) -> bool {
+        let Stage::Look { runner, .. } = self.stage else {
+            return false;
+        };
+        self.stage = Stage::Evict(runner);
+        true
+    }
+
+    /// When time lets it go on, if it waits for that.
+    pub(crate) fn waits_until(&self) -> Option<Time> {
         match self.stage {
-            Stage::Unanswered { ask_at, .. } => Some(ask_at),
+            Stage::Look { ask_at, .. } | Stage::Unanswered { ask_at, .. } => Some(ask_at),
             Stage::Runner | Stage::Clash | Stage::Evict(_) | Stage::Pod(_) => None,
         }
     }

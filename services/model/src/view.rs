@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::{Node, Pod};
+use crate::cluster::{Node, Pod, Readiness};
 use crate::{NodeName, PodName, Time};
 
 #[derive(Debug, Clone)]
@@ -107,6 +107,17 @@ impl ClusterView {
     /// Every pod.
     pub fn pods(&self) -> impl Iterator<Item = &Pod> {
         self.pods.values().map(|seen| &seen.thing)
+    }
+
+    /// Whether what is known of a pod may be old: its node is not Ready, or not known. A board that cannot be heard goes on
+    /// with its pods, and may start one.
+    #[must_use]
+    pub fn is_silent(&self, pod: &Pod) -> bool {
+        pod.node.as_ref().is_some_and(|node| {
+            self.nodes
+                .get(node)
+                .is_none_or(|seen| seen.thing.ready != Readiness::Ready)
+        })
     }
 
     /// Every node.

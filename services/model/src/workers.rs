@@ -221,6 +221,8 @@ pub struct WorkerFacts<'a> {
     pub github_not_assigning: bool,
     /// Its log could not be read for so long that it counts as gone.
     pub log_gone: bool,
+    /// Its board cannot be heard: what its pod looks like is old.
+    pub board_silent: bool,
     /// Many running workers lost their pods in one list: nobody believes it.
     pub pods_vanished: bool,
     /// The time of the decision.
@@ -322,7 +324,12 @@ fn not_started(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
         return Verdict::Keep;
     }
     if facts.row.condemned.is_some() || !facts.row.is_live() {
-        return Verdict::DeleteUnstarted;
+        // A board that cannot be heard may have started it, and a job may run.
+        return if facts.board_silent {
+            Verdict::Keep
+        } else {
+            Verdict::DeleteUnstarted
+        };
     }
     if facts.surplus {
         let message = "other jobs wait for its board".to_owned();

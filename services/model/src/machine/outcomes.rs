@@ -186,9 +186,14 @@ impl Machine {
     ) {
         let making = self.is_making(worker);
         match outcome {
-            Outcome::Runner(found) if making => self.provision(worker, |p| {
-                p.stage = found.map_or(Stage::Runner, Stage::Evict);
-            }),
+            Outcome::Runner(found) if making => {
+                // A pod that an earlier leader asked for is there by then, or never will be.
+                let settled = self.config.rules.pod_recheck.delta();
+                let ask_at = self.began.map_or(now, |began| now.max(began + settled));
+                self.provision(worker, |p| {
+                    p.stage = found.map_or(Stage::Runner, |runner| Stage::Look { runner, ask_at });
+                });
+            }
             Outcome::Runner(Some(runner)) => self.learn_runner(worker, runner),
             Outcome::Runner(None) | Outcome::RunnerGone => {
                 self.begin(
@@ -282,6 +287,15 @@ impl Machine {
         now: Time,
         actions: &mut Vec<Action>,
     ) {
+        if outcome == Outcome::NoPod
+            && self
+                .provisions
+                .get_mut(worker)
+                .is_some_and(Provision::has_no_pod)
+        {
+            // None of our calls on a pod is open: what the list says of it stays true.
+            return;
+        }
         self.cluster.touched(worker, now);
         match outcome {
             Outcome::Pod(pod) => self.cluster.pod_seen(*pod, now),

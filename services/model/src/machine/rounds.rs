@@ -155,6 +155,10 @@ impl Machine {
             row,
             pod,
             log: log.and_then(|read| read.evidence.as_ref()),
+            board_silent: match pod {
+                Knowledge::Present(pod) => self.cluster.is_silent(pod),
+                Knowledge::Absent | Knowledge::Unknown => false,
+            },
             log_read_at: log.and_then(|read| read.begun),
             runner: self.runners.get(name).unwrap_or(&unread),
             surplus: self.surplus.contains(name),

@@ -147,6 +147,12 @@ fn a_taken_name_is_our_own_lost_call() {
     let next = machine.outcome(step.id, Outcome::NameTaken, at(102));
     assert!(matches!(only(&next).effect, Effect::FindRunner { .. }));
     let next = machine.outcome(next[0].id, Outcome::Runner(Some(RunnerId(9))), at(102));
+    assert!(next.is_empty(), "an earlier leader's pod may be on its way");
+    assert_eq!(machine.wake_at(), Some(at(110)));
+    let later = machine.decide(at(110));
+    let step = of_worker(&later, "w1");
+    assert!(matches!(step.effect, Effect::GetPod { .. }));
+    let next = machine.outcome(step.id, Outcome::NoPod, at(111));
     assert!(matches!(
         only(&next).effect,
         Effect::DeleteRunner {
@@ -154,11 +160,27 @@ fn a_taken_name_is_our_own_lost_call() {
             ..
         }
     ));
-    let next = machine.outcome(next[0].id, Outcome::RunnerGone, at(103));
+    let next = machine.outcome(next[0].id, Outcome::RunnerGone, at(112));
     assert!(matches!(only(&next).effect, Effect::CreateJitConfig { .. }));
     // Taken again: it is not ours to fight for.
-    let next = machine.outcome(next[0].id, Outcome::NameTaken, at(103));
+    let next = machine.outcome(next[0].id, Outcome::NameTaken, at(113));
     assert!(matches!(only(&next).effect, Effect::MarkFinished { .. }));
+}
+
+#[test]
+fn a_taken_name_whose_pod_an_earlier_leader_made_keeps_its_runner() {
+    let row = ours("w1", personal(7, 70));
+    let mut machine = seeing(vec![job(1, personal(7, 70))], vec![row], vec![], 1);
+    let first = machine.decide(at(101));
+    let next = machine.outcome(of_worker(&first, "w1").id, Outcome::NameTaken, at(102));
+    machine.outcome(next[0].id, Outcome::Runner(Some(RunnerId(9))), at(103));
+    // The call of a leader that is gone takes effect only now; the list was begun before, the watch is silent.
+    let later = machine.decide(at(110));
+    let step = of_worker(&later, "w1");
+    assert!(matches!(step.effect, Effect::GetPod { .. }));
+    let there = Outcome::Pod(Box::new(running_pod("w1", "board-0")));
+    let next = machine.outcome(step.id, there, at(111));
+    assert!(matches!(only(&next).effect, Effect::RecordPod { .. }));
 }
 
 #[test]
@@ -698,8 +720,50 @@ fn a_back_off_that_is_over_wakes_nobody() {
     assert_eq!(
         machine.wake_at(),
         Some(at(116)),
-        "when its key is tried again"
+        "when its key may be tried again"
     );
-    machine.decide(at(117));
-    assert_eq!(machine.wake_at(), None, "an idle scheduler sleeps");
+    machine.decide(at(116));
+    assert_eq!(
+        machine.wake_at(),
+        None,
+        "nothing waits for it, and a time that has passed would make round after round"
+    );
+}
+
+#[test]
+fn a_pod_on_a_board_that_cannot_be_heard_may_have_started() {
+    let waiting = ContainerState::Waiting {
+        reason: Some("ImagePullBackOff".to_owned()),
+        message: None,
+    };
+    let pulling = Pod {
+        node: Some("board-0".into()),
+        container: waiting,
+        ..pod("w1")
+    };
+    let condemned = WorkerRow {
+        pod_created_at: Some(at(0)),
+        condemned: Some(CondemnReason::Failure(FailureReason::ImagePullFailed)),
+        ..ours("w1", demand(7))
+    };
+    let finished = WorkerRow {
+        status: Status::Failed,
+        completed_at: Some(at(90)),
+        ..condemned.clone()
+    };
+    for row in [condemned, finished] {
+        let mut machine = seeing(vec![], vec![row], vec![pulling.clone()], 1);
+        let silent = Node {
+            ready: crate::cluster::Readiness::Unknown,
+            ..node("board-0")
+        };
+        machine.observe(Observation::Node(Box::new(silent), at(101)));
+        assert!(
+            machine.decide(at(102)).is_empty(),
+            "its pod is as it was last heard"
+        );
+        machine.observe(Observation::Node(Box::new(node("board-0")), at(103)));
+        let actions = machine.decide(at(104));
+        assert!(matches!(only(&actions).effect, Effect::DeletePod { .. }));
+    }
 }
