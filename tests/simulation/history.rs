@@ -85,13 +85,13 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::DeliveriesLate,
     FaultKind::DeliveriesDoubled,
     FaultKind::PodDeleted,
+    FaultKind::NeverRegisters,
+    FaultKind::HangsAfterJob,
 ];
 
 /// The faults that need rules 4 to 10, leftovers, or missed deliveries: to be moved up as these come.
 pub(crate) const NOT_YET: &[FaultKind] = &[
     FaultKind::DeliveryLost,
-    FaultKind::NeverRegisters,
-    FaultKind::HangsAfterJob,
     FaultKind::KillStuck,
     FaultKind::Suspended,
     FaultKind::LyingNotFound,

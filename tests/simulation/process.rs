@@ -44,7 +44,7 @@ pub(crate) enum Heard {
     Tick(TermId),
     Wake(TermId),
     Answer(TermId, ActionId, Box<Outcome>),
-    Rows(TermId, Option<Box<(Time, Vec<JobRow>, Vec<WorkerRow>)>>),
+    Rows(TermId, Option<Box<Rows>>),
     List(TermId),
     Listed {
         term: TermId,
@@ -52,6 +52,14 @@ pub(crate) enum Heard {
         seen: Option<Box<(Observation, Observation)>>,
     },
     Watch(TermId),
+}
+
+/// What a round reads.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    begun: Time,
+    jobs: Vec<JobRow>,
+    workers: Vec<WorkerRow>,
 }
 
 /// A read where it is answered.
@@ -513,7 +521,12 @@ impl Sim {
                 workers,
                 answered,
             } => {
-                let rows = Box::new((begun, self.tables.read_jobs(), workers));
+                let jobs = self.tables.read_jobs();
+                let rows = Box::new(Rows {
+                    begun,
+                    jobs,
+                    workers,
+                });
                 let heard = Heard::Rows(id, Some(rows));
                 self.push(answered, Ev::Heard(id.process, heard));
             }
@@ -537,7 +550,7 @@ impl Sim {
         }
     }
 
-    fn rows_came(&mut self, id: TermId, rows: Option<Box<(Time, Vec<JobRow>, Vec<WorkerRow>)>>) {
+    fn rows_came(&mut self, id: TermId, rows: Option<Box<Rows>>) {
         let now = self.now;
         let stopping = self.processes[id.process].stopping;
         let Some(term) = self.term(id) else {
@@ -550,7 +563,11 @@ impl Sim {
         let Some(rows) = rows else {
             return self.set_tick(id);
         };
-        let (begun, jobs, workers) = *rows;
+        let Rows {
+            begun,
+            jobs,
+            workers,
+        } = *rows;
         term.machine.observe(Observation::Rows {
             jobs,
             workers,

@@ -250,7 +250,7 @@ impl Sim {
     fn world_moved(&mut self) {
         if self.world.github.outbox_len() > 0 {
             for delivery in self.world.github.take_outbox() {
-                self.carry(delivery);
+                self.carry(&delivery);
             }
         }
         self.watches_hear();
@@ -401,7 +401,7 @@ impl Sim {
 
     // --- deliveries --------------------------------------------------------------------------------------------------
 
-    fn carry(&mut self, delivery: Delivery) {
+    fn carry(&mut self, delivery: &Delivery) {
         self.carried += 1;
         let mut draw = self.chance.of("delivery", self.carried);
         let mut late = 0;
