@@ -352,7 +352,14 @@ impl Sim {
             .cluster
             .create_pod(NAMESPACE, document, false, self.now)
         {
-            Ok(pod) => Outcome::Pod(Box::new(objects::pod(&pod))),
+            Ok(pod) => {
+                if self.misbehaving_to_come > 0 {
+                    // The fault begins now, whenever it was asked for.
+                    self.misbehaving_to_come -= 1;
+                    self.disturbed_until = self.disturbed_until.max(self.now);
+                }
+                Outcome::Pod(Box::new(objects::pod(&pod)))
+            }
             Err(error) if error.reason == Reason::AlreadyExists => Outcome::PodExists,
             Err(error) => kubernetes(&error),
         }

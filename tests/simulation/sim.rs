@@ -109,6 +109,8 @@ pub(crate) struct Sim {
     pub(crate) deleted_by_others: BTreeSet<String>,
     /// Until when the last death of a process is felt.
     pub(crate) disturbed_until: Time,
+    /// Pods to come that will misbehave.
+    pub(crate) misbehaving_to_come: usize,
     /// Rounds and effects begun, to see whether anything flaps.
     pub(crate) rounds: u64,
     pub(crate) begun: u64,
@@ -142,6 +144,7 @@ impl Sim {
             worker_statuses: BTreeMap::new(),
             deleted_by_others: BTreeSet::new(),
             disturbed_until: setup::beginning(),
+            misbehaving_to_come: 0,
             rounds: 0,
             begun: 0,
             trace,
@@ -527,7 +530,10 @@ impl Sim {
             What::SlowBoard { board, times, .. } => {
                 cluster.set_slow(&setup::board(board), times).unwrap();
             }
-            What::NextPod { behaviour } => cluster.next_pod_behaves(behaviour),
+            What::NextPod { behaviour } => {
+                cluster.next_pod_behaves(behaviour);
+                self.misbehaving_to_come += 1;
+            }
             What::ImageBroken { image, .. } => cluster.set_image_broken(setup::IMAGES[image], true),
             What::PullFails { board, .. } => {
                 cluster.set_pull_fails(&setup::board(board), true).unwrap();
