@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use rise_model::config::{Apps, Caps, Environment, Pool, Route, Routing, Rules};
 use serde::{Deserialize, Serialize};
 use services::config::{
-    DatabaseSection, GhfeSection, GitHubSection, KubernetesSection, SchedulerSection,
+    DatabaseSection, GhfeSection, GitHubSection, KubernetesSection, SchedulerSection, SetupSection,
 };
 
 pub(crate) use fields::nearest;
@@ -51,6 +51,8 @@ pub(crate) struct File {
     pub(crate) rules: Rules,
     /// Limits of webhook intake.
     pub(crate) ghfe: GhfeSection,
+    /// The pages that GitHub sends people to.
+    pub(crate) setup: SetupSection,
     /// The scheduler's rhythm.
     pub(crate) scheduler: SchedulerSection,
     /// How GitHub is called.

@@ -26,6 +26,19 @@ pub struct GhfeSection {
     pub drain_within: Span,
     /// Whether jobs of private repositories are refused.
     pub public_only: bool,
+    /// Staging answers a delivery that is handed to it in this time, or it is answered 502.
+    pub staging_timeout: Span,
+}
+
+/// `[setup]`: the pages that GitHub sends people to after they installed an App.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupSection {
+    /// Where the App for organisations is installed.
+    pub organization_install_url: String,
+    /// Where the App for personal accounts is installed.
+    pub personal_install_url: String,
+    /// The pages are open to everybody: GitHub is asked at most this often.
+    pub lookups_per_minute: u32,
 }
 
 /// `[scheduler]`: its rhythm.

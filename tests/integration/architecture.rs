@@ -48,6 +48,18 @@ const RULES: &[Rule] = &[
         why: "Kubernetes is called in one place only",
     },
     Rule {
+        names: &["crate::github", "super::github"],
+        within: &["services/src/ghfe"],
+        except: &["services/src/ghfe/setup", "services/src/ghfe/tests"],
+        why: "no delivery makes a call of GitHub: only the setup pages ask it",
+    },
+    Rule {
+        names: &["crate::kubernetes", "super::kubernetes"],
+        within: &["services/src/ghfe"],
+        except: &[],
+        why: "ghfe knows no cluster",
+    },
+    Rule {
         names: &["crate::scheduler", "super::scheduler"],
         within: &["services/src/ghfe"],
         except: &[],

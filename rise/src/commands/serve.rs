@@ -35,10 +35,12 @@ pub(super) fn run(context: &Context, command: Serve) -> Outcome {
 
 async fn ghfe(context: &Context, configuration: &Configuration, listen: &Listen) -> Outcome {
     let settings = configuration.ghfe(&context.variables, listen.listen)?;
+    let apps = settings.github.apps();
+    let apps = apps.map_err(|error| Failure::new(Exit::Usage, chain(&error)).hint(error.hint()))?;
     let store = settings.database.store()?;
     check(&store).await?;
     let (listener, shutdown) = open(settings.listen, listen.ends_with()).await?;
-    services::ghfe::serve(listener, settings.config, store.clone(), shutdown)
+    services::ghfe::serve(listener, settings.config, apps, store.clone(), shutdown)
         .await
         .map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
     store.close().await;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use services::config::{
     DatabaseSection, GhfeSection, GitHubSection, KubernetesSection, PagesSection, SchedulerSection,
+    SetupSection,
 };
 
 use super::path::{KeyPath, Step};
@@ -36,6 +37,7 @@ pub(crate) fn known_below(path: &KeyPath) -> &'static [&'static str] {
         ["caps", "entities", "[]"] => fields::<EntitySettings>(),
         ["rules"] => fields::<Rules>(),
         ["ghfe"] => fields::<GhfeSection>(),
+        ["setup"] => fields::<SetupSection>(),
         ["scheduler"] => fields::<SchedulerSection>(),
         ["scheduler", "pages"] => fields::<PagesSection>(),
         ["github"] => fields::<GitHubSection>(),

@@ -2,16 +2,18 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use rise_model::EntityKind;
 use rise_model::config::Apps;
 use rise_model::machine::MachineConfig;
 use secrecy::{ExposeSecret, SecretString};
 use services::config::{DatabaseSection, GitHubSection, KubernetesSection};
-use services::ghfe::GhfeConfig;
+use services::ghfe::{GhfeConfig, SetupApps, StagingConfig};
+use services::github::{AppClient, GitHubSetupError};
 use services::kubernetes::KubeSource;
 use services::scheduler::SchedulerConfig;
 use services::store::{Store, StoreError};
 
-use super::{Asking, Configuration, Problem, Variable, Variables, failure};
+use super::{Asking, Configuration, EnvironmentName, Problem, Variable, Variables, failure};
 use crate::exit::Failure;
 
 /// What a service listens on when nothing else is said; the replaced service's port.
@@ -46,8 +48,35 @@ pub(crate) struct Ghfe {
     pub(crate) listen: SocketAddr,
     /// The tables.
     pub(crate) database: Database,
+    /// The setup pages' way to GitHub.
+    pub(crate) github: SetupAccess,
     /// The service's own configuration.
     pub(crate) config: GhfeConfig,
+}
+
+/// How the setup pages ask GitHub; without a key its App's page says that it cannot.
+#[derive(Debug)]
+pub(crate) struct SetupAccess {
+    api: reqwest::Url,
+    organization_key: Option<SecretString>,
+    personal_key: Option<SecretString>,
+    apps: Apps,
+    section: GitHubSection,
+}
+
+impl SetupAccess {
+    /// The clients. Must be called inside a tokio runtime.
+    pub(crate) fn apps(&self) -> Result<SetupApps, GitHubSetupError> {
+        let client = |kind, key: &Option<SecretString>| {
+            let key = key.as_ref();
+            key.map(|key| AppClient::new(self.api.as_str(), kind, self.apps, key, self.section))
+                .transpose()
+        };
+        Ok(SetupApps {
+            organization: client(EntityKind::Organization, &self.organization_key)?,
+            personal: client(EntityKind::User, &self.personal_key)?,
+        })
+    }
 }
 
 /// What `rise serve scheduler` needs.
@@ -93,16 +122,29 @@ impl Configuration {
         let database = self.ask_database(&mut asking);
         let webhook_secret = asking.secret(Variable::GhappWebhookSecret);
         let trace_secret = asking.secret(Variable::TraceApiSecret);
+        let organization_key = ask_key_if_set(&mut asking, Variable::GhappOrgPrivateKey);
+        let personal_key = ask_key_if_set(&mut asking, Variable::GhappPersonalPrivateKey);
+        let github_api = ask_github_api(&mut asking);
+        let staging = self.ask_staging(&mut asking);
         let listen = ask_listen(&mut asking, listen);
         let ghfe = (|| {
             Some(Ghfe {
                 listen,
                 database: database?,
+                github: SetupAccess {
+                    api: github_api?,
+                    organization_key,
+                    personal_key,
+                    apps: self.file.apps,
+                    section: self.file.github,
+                },
                 config: GhfeConfig {
                     apps: self.file.apps,
                     routing: self.file.routing(),
                     image_tag: self.environment().image_tag.clone(),
                     section: self.file.ghfe,
+                    setup: self.file.setup.clone(),
+                    staging,
                     webhook_secret: webhook_secret?,
                     trace_secret: trace_secret?,
                 },
@@ -172,6 +214,42 @@ impl Configuration {
     }
 }
 
+impl Configuration {
+    /// Where production hands deliveries to, asked for only when there are some.
+    fn ask_staging(&self, asking: &mut Asking<'_>) -> Option<StagingConfig> {
+        let repositories = self.file.caps.staging();
+        if self.name == EnvironmentName::Staging || repositories.is_empty() {
+            return None;
+        }
+        if asking.optional(Variable::StagingUrl).is_none() {
+            asking.missing("STAGING_URL (for the repositories in caps.entities.staging)");
+            return None;
+        }
+        let url = asking.parsed(Variable::StagingUrl, staging_url)?;
+        Some(StagingConfig { url, repositories })
+    }
+}
+
+/// The path ends with `/`, as the replaced service asks.
+fn staging_url(text: &str) -> Result<reqwest::Url, Problem> {
+    let slashed = format!("{}/", text.trim_end_matches('/'));
+    match reqwest::Url::parse(&slashed) {
+        Ok(url)
+            if matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none() =>
+        {
+            Ok(url)
+        }
+        // It is not shown: it may be one with a password.
+        Ok(_) | Err(_) => Err(Problem::new("STAGING_URL is no plain URL")
+            .hint("write a URL such as https://staging.example, without user, query or fragment")),
+    }
+}
+
 fn ask_listen(asking: &mut Asking<'_>, listen: Option<SocketAddr>) -> SocketAddr {
     let port = |text: &str| {
         text.parse().map_err(|_| {
@@ -185,6 +263,19 @@ fn ask_listen(asking: &mut Asking<'_>, listen: Option<SocketAddr>) -> SocketAddr
 
 fn ask_key(asking: &mut Asking<'_>, variable: Variable) -> Option<SecretString> {
     let key = asking.secret(variable)?;
+    checked_key(asking, variable, key)
+}
+
+fn ask_key_if_set(asking: &mut Asking<'_>, variable: Variable) -> Option<SecretString> {
+    let key = asking.optional(variable)?;
+    checked_key(asking, variable, key.into())
+}
+
+fn checked_key(
+    asking: &mut Asking<'_>,
+    variable: Variable,
+    key: SecretString,
+) -> Option<SecretString> {
     if !key.expose_secret().trim_start().starts_with("-----BEGIN ") {
         asking.wrong(Problem::new(format!("{variable} is no private key")).hint(
             "it is the text of the .pem file that GitHub made for the App, with its line breaks",

@@ -41,6 +41,9 @@ pub(super) fn check(file: &File, layers: &Layers, spoilt: &BTreeSet<String>) -> 
     if good(&["ghfe"]) {
         times::ghfe(file, &mut rules);
     }
+    if good(&["setup"]) {
+        checks::setup(file, &mut rules);
+    }
     if good(&["scheduler"]) {
         times::scheduler(file, &mut rules);
         times::pages(file, &mut rules);

@@ -15,6 +15,8 @@ use super::problem::Problem;
 pub(crate) enum Variable {
     /// Production or staging.
     Prod,
+    /// Where production hands deliveries to.
+    StagingUrl,
     /// The database.
     PostgresUrl,
     /// The secret that signs deliveries.
@@ -43,8 +45,9 @@ pub(crate) enum Variable {
 
 impl Variable {
     /// All of them, in the order in which they are told.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Prod,
+        Self::StagingUrl,
         Self::PostgresUrl,
         Self::GhappWebhookSecret,
         Self::TraceApiSecret,
@@ -63,6 +66,7 @@ impl Variable {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Prod => "PROD",
+            Self::StagingUrl => "STAGING_URL",
             Self::PostgresUrl => "POSTGRES_URL",
             Self::GhappWebhookSecret => "GHAPP_WEBHOOK_SECRET",
             Self::TraceApiSecret => "TRACE_API_SECRET",
@@ -89,6 +93,7 @@ impl Variable {
             | Self::K8sKubeconfig
             | Self::RiseConfigToml => Secrecy::Hidden,
             Self::Prod
+            | Self::StagingUrl
             | Self::GithubApiUrl
             | Self::Kubeconfig
             | Self::Port

@@ -274,6 +274,40 @@ impl Caps {
             .and_then(|listed| listed.max_workers)
             .unwrap_or(self.default_max_workers)
     }
+
+    /// The repositories that production hands to staging.
+    #[must_use]
+    pub fn staging(&self) -> StagingRepositories {
+        let listed = self.entities.iter();
+        StagingRepositories(
+            listed
+                .filter(|entity| !entity.staging.is_empty())
+                .map(|entity| (entity.id, entity.staging.clone()))
+                .collect(),
+        )
+    }
+}
+
+/// Repositories whose deliveries are another environment's, by the owner's id and the name without the owner.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StagingRepositories(BTreeMap<EntityId, Vec<String>>);
+
+impl StagingRepositories {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a repository is one of them. GitHub's names have no case.
+    #[must_use]
+    pub fn has(&self, entity: EntityId, repository: &str) -> bool {
+        self.0.get(&entity).is_some_and(|names| {
+            names
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(repository))
+        })
+    }
 }
 
 /// The times and limits of the scheduler's decisions.

@@ -78,6 +78,25 @@ pub fn route(routing: &Routing, tag: &str, query: RouteQuery<'_>) -> RouteDecisi
     RouteDecision::NoRoute
 }
 
+/// The labels that an entity may use in all of its repositories, in the order of the routes.
+#[must_use]
+pub fn labels_open_to<'a>(routing: &'a Routing, tag: &str, entity: EntityId) -> Vec<&'a LabelSet> {
+    let takes = |index: usize, labels: &LabelSet| {
+        let query = RouteQuery {
+            entity,
+            // No repository has this name: a route for some repositories only does not fit.
+            repository: "",
+            labels,
+        };
+        matches!(route(routing, tag, query), RouteDecision::Routed { route, .. } if route == index + 1)
+    };
+    let routes = routing.routes.iter().enumerate();
+    routes
+        .filter(|(index, rule)| takes(*index, &rule.labels))
+        .map(|(_, rule)| &rule.labels)
+        .collect()
+}
+
 /// Why a route does not take a job, or nothing when it does.
 #[must_use]
 pub fn mismatch(rule: &Route, query: RouteQuery<'_>) -> Option<Mismatch> {
@@ -215,5 +234,29 @@ mod tests {
             routing.image("24", "staging"),
             Some(Image::from("example/runner:24-staging"))
         );
+    }
+
+    #[test]
+    fn an_entity_is_told_the_labels_of_all_its_repositories() {
+        let mut some = rule(&["some"], "a");
+        some.only_for = vec![RouteFor {
+            entity: RISE,
+            repositories: vec!["x".into()],
+        }];
+        let mut ggml = rule(&["all"], "b");
+        ggml.only_for = vec![RouteFor {
+            entity: GGML,
+            repositories: Vec::new(),
+        }];
+        let mut closed = rule(&["closed"], "a");
+        closed.allow = vec![GGML];
+        let routing = routing(vec![some, ggml, rule(&["all"], "a"), closed]);
+        let told = |entity| {
+            let labels = labels_open_to(&routing, "latest", entity);
+            labels.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let text = |labels: &[&str]| LabelSet::new(labels).to_string();
+        assert_eq!(told(RISE), [text(&["all"])]);
+        assert_eq!(told(GGML), [text(&["all"]), text(&["closed"])]);
     }
 }

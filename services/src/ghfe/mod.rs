@@ -1,11 +1,14 @@
-//! Webhook intake and the reads of its log.
+//! Webhook intake, the reads of its log, and the pages that GitHub sends people to.
 //!
 //! A delivery is verified on its raw body, decided by `rise_model::intake`, and written with one statement; then the
-//! scheduler is woken. Nothing here calls GitHub or Kubernetes, and a delivery that was answered 200 is in the database.
+//! scheduler is woken. No delivery makes a call of GitHub or Kubernetes: only the setup pages ask GitHub. A delivery that
+//! was answered 200 is in the database.
 
 mod body;
 mod secrets;
 mod server;
+mod setup;
+mod staging;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -19,16 +22,21 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
-use rise_model::config::{Apps, Routing};
+use rise_model::config::{Apps, Routing, StagingRepositories};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::GhfeSection;
+use crate::config::{GhfeSection, SetupSection};
 use crate::store::{IntakeStore, Store, StoreError};
 use body::Budget;
 use secrets::{BearerToken, WebhookSecrets};
+use setup::Setup;
+use staging::Staging;
 use wake::WakeUp;
+
+pub use setup::SetupApps;
+pub use staging::StagingConfig;
 
 /// What `ghfe` is told when it starts.
 #[derive(Debug, Clone)]
@@ -41,6 +49,10 @@ pub struct GhfeConfig {
     pub image_tag: String,
     /// Limits and times.
     pub section: GhfeSection,
+    /// The setup pages.
+    pub setup: SetupSection,
+    /// What is handed to staging; nothing outside of production.
+    pub staging: Option<StagingConfig>,
     /// The value of `GHAPP_WEBHOOK_SECRET`: tried whole first, then each of its lines.
     pub webhook_secret: SecretString,
     /// The bearer token of `/trace/`.
@@ -53,6 +65,9 @@ pub enum ServeError {
     /// The task that wakes the scheduler died.
     #[error("the task that wakes the scheduler died")]
     WakeUp(#[source] tokio::task::JoinError),
+    /// Nothing can be handed to staging.
+    #[error("the client that hands deliveries to staging could not be made")]
+    Staging(#[source] reqwest::Error),
 }
 
 /// Serves until the token is cancelled, then finishes what is in flight and wakes the scheduler a last time.
@@ -62,12 +77,14 @@ pub enum ServeError {
 pub async fn serve(
     listener: TcpListener,
     config: GhfeConfig,
+    setup: SetupApps,
     store: Store,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let section = config.section;
     let (wake, waker) = WakeUp::start(store.clone(), &section);
-    let app = Arc::new(App::new(config, store, wake.clone()));
+    let app = App::new(config, setup, store, wake.clone()).map_err(ServeError::Staging)?;
+    let app = Arc::new(app);
     let router = router(Arc::clone(&app));
     let mut waker = tokio::spawn(waker);
     let died = tokio::select! {
@@ -98,11 +115,26 @@ struct App {
     store: Store,
     intake: IntakeStore,
     wake: WakeUp,
+    setup: Setup,
+    staging: Option<Staging>,
+    staging_repositories: StagingRepositories,
 }
 
 impl App {
-    fn new(config: GhfeConfig, store: Store, wake: WakeUp) -> Self {
-        Self {
+    fn new(
+        config: GhfeConfig,
+        setup: SetupApps,
+        store: Store,
+        wake: WakeUp,
+    ) -> Result<Self, reqwest::Error> {
+        let (staging, staging_repositories) = match config.staging {
+            Some(there) => {
+                let within = config.section.staging_timeout.std();
+                (Some(Staging::new(there.url, within)?), there.repositories)
+            }
+            None => (None, StagingRepositories::default()),
+        };
+        Ok(Self {
             secrets: WebhookSecrets::new(&config.webhook_secret),
             bearer: BearerToken::new(&config.trace_secret),
             budget: Budget::new(&config.section),
@@ -116,7 +148,10 @@ impl App {
             section: config.section,
             store,
             wake,
-        }
+            setup: Setup::new(setup, config.setup),
+            staging,
+            staging_repositories,
+        })
     }
 
     /// Bounds a read as deliveries are bounded.
@@ -137,6 +172,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/health", get(|| async { "ok" }).post(webhook::take))
         .route("/ready", get(ready).post(webhook::take))
         .route("/trace/{kind}/{id}", get(trace::read).post(webhook::take))
+        .route("/setup/{kind}", get(setup::show).post(webhook::take))
         .fallback(webhook::take_if_post)
         .with_state(app)
 }

@@ -1,7 +1,8 @@
 //! `POST` on any path: one delivery from GitHub.
 //!
 //! Headers are looked at first, then the body is read, then its signature is verified, and only then anything in it is
-//! read. The answer is given when the delivery is in the database.
+//! read. The answer is given when the delivery is in the database; what is staging's is answered by staging, and then
+//! written.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,15 +11,19 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use rise_model::intake::{Headers, Intake, IntakeRules, Refusal, clean, decide};
+use rise_model::intake::{
+    EventRow, Headers, Intake, IntakeRules, Refusal, WebhookOutcome, clean, decide,
+};
 use rise_model::{JobId, PodName};
 
 use super::App;
 use super::body::{BodyError, Delivered};
 use super::secrets::Signature;
 use crate::causes::WithCauses;
+use super::staging::StagingError;
 use crate::store::{StoreError, Written};
 
 /// One text for a signature that is missing, malformed or wrong: which of these it was is nobody's business.
@@ -44,10 +49,7 @@ pub(super) async fn take(State(app): State<Arc<App>>, request: Request) -> Respo
     let (parts, body) = request.into_parts();
     let headers = Arc::new(parts.headers);
     let taken = receive(&app, &headers, body, began).await;
-    taken.map_or_else(
-        |failure| failure.told(&headers),
-        IntoResponse::into_response,
-    )
+    taken.unwrap_or_else(|failure| failure.told(&headers))
 }
 
 async fn receive(
@@ -55,7 +57,7 @@ async fn receive(
     headers: &Arc<HeaderMap>,
     body: Body,
     began: Instant,
-) -> Result<String, Failure> {
+) -> Result<Response, Failure> {
     let signature = match before_body(app, headers) {
         Ok(signature) => signature,
         Err(failure) => {
@@ -69,21 +71,57 @@ async fn receive(
     // The share of the budget is held to the end: what waits for a slow database takes memory too.
     let Delivered { bytes, share } = app.budget.read(body).await.map_err(Failure::Body)?;
     let intake = if bytes.len() > LARGE_BODY_BYTES {
-        let (app, headers) = (Arc::clone(app), Arc::clone(headers));
+        let (app, headers, bytes) = (Arc::clone(app), Arc::clone(headers), bytes.clone());
         tokio::task::spawn_blocking(move || verify_and_decide(&app, &headers, &signature, &bytes))
             .await
             .unwrap_or(Err(Failure::Internal))?
     } else {
         verify_and_decide(app, headers, &signature, &bytes)?
     };
-    let written = app.intake.record(&intake).await;
+    let answer = match intake {
+        Intake::Staging { row } => hand_on(app, headers, bytes, row, began).await,
+        Intake::Log { .. } | Intake::Job { .. } => write(app, &intake, began)
+            .await
+            .map(|written| written.answer.into_response()),
+    };
     drop(share);
-    let written = written.map_err(Failure::from)?;
+    answer
+}
+
+async fn write(app: &App, intake: &Intake, began: Instant) -> Result<Written, Failure> {
+    let written = app.intake.record(intake).await.map_err(Failure::from)?;
     if written.job_changed {
         app.wake.ask();
     }
-    tell(&intake, &written, began);
-    Ok(written.answer)
+    tell(intake, &written, began);
+    Ok(written)
+}
+
+/// Whoever hears 503 after staging took the delivery brings it again, and staging knows it by its id.
+async fn hand_on(
+    app: &App,
+    headers: &HeaderMap,
+    bytes: Bytes,
+    row: EventRow,
+    began: Instant,
+) -> Result<Response, Failure> {
+    // There are no repositories of staging's without a way there.
+    let staging = app.staging.as_ref().ok_or(Failure::Internal)?;
+    match staging.hand_on(headers, bytes).await {
+        Ok(answered) => {
+            let intake = Intake::Log {
+                row,
+                outcome: WebhookOutcome::ProxiedToStaging,
+                answer: format!("handed to staging, which answered {}", answered.status()),
+            };
+            write(app, &intake, began).await?;
+            Ok(answered)
+        }
+        Err(error) => {
+            write(app, &Intake::Staging { row }, began).await?;
+            Err(Failure::Staging(error))
+        }
+    }
 }
 
 /// Why a delivery was not taken.
@@ -101,6 +139,8 @@ enum Failure {
     Database(#[source] StoreError),
     #[error("The delivery holds a value that the database cannot store")]
     Unstorable(#[source] StoreError),
+    #[error("staging proxy failed")]
+    Staging(#[source] StagingError),
     #[error("internal error")]
     Internal,
 }
@@ -124,6 +164,7 @@ impl Failure {
             // To deliver it again would not help.
             Self::Unstorable(_) => StatusCode::BAD_REQUEST,
             Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Staging(_) => StatusCode::BAD_GATEWAY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -137,7 +178,10 @@ impl Failure {
         let delivery = sent("x-github-delivery");
         let event = sent("x-github-event");
         if status == StatusCode::INTERNAL_SERVER_ERROR
-            || matches!(self, Self::Database(_) | Self::Unstorable(_))
+            || matches!(
+                self,
+                Self::Database(_) | Self::Unstorable(_) | Self::Staging(_)
+            )
         {
             tracing::error!(
                 delivery.id = delivery,
@@ -207,6 +251,7 @@ fn verify_and_decide(
         routing: &app.routing,
         image_tag: &app.image_tag,
         public_only: app.section.public_only,
+        staging: &app.staging_repositories,
         stored_payload_bytes: app.section.stored_payload_bytes,
     };
     let event = text(headers, "x-github-event").unwrap_or_default();
@@ -266,7 +311,7 @@ fn tell(intake: &Intake, written: &Written, began: Instant) {
             job.repository_name,
             what_became_of(job.id, &written.answer),
         ),
-        Intake::Log { .. } => tracing::debug!(
+        Intake::Log { .. } | Intake::Staging { .. } => tracing::debug!(
             job.id = row.job.map(|id| id.0),
             entity.id = row.entity.id.map(|id| id.0),
             entity.name = row.entity.name,

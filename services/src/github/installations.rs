@@ -46,6 +46,15 @@ fn known_account<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Accoun
     Ok(serde_json::from_value(account).ok())
 }
 
+/// Asks whose an installation is.
+pub(super) fn installation_request(id: InstallationId) -> Request {
+    Request::get(
+        Operation::GetInstallation,
+        format!("installation {id}"),
+        format!("/app/installations/{id}"),
+    )
+}
+
 impl GitHub {
     /// An installation by id, asked with the key of the App that serves `kind`.
     ///
@@ -56,11 +65,7 @@ impl GitHub {
         kind: EntityKind,
         id: InstallationId,
     ) -> Result<Installation, GitHubError> {
-        let request = Request::get(
-            Operation::GetInstallation,
-            format!("installation {id}"),
-            format!("/app/installations/{id}"),
-        );
+        let request = installation_request(id);
         self.call_as_app(kind, &request).await?.success(&request)
     }
 

@@ -4,6 +4,7 @@
 //! except once with a fresh token when GitHub no longer takes the old one. An error says which operation met what and
 //! whether the operation may have happened all the same. Tokens and JIT configs appear in no log, error or `Debug`.
 
+mod app;
 mod budget;
 mod error;
 mod installations;
@@ -19,13 +20,13 @@ mod tests;
 use std::fmt;
 
 use octocrab::Octocrab;
-use octocrab::service::middleware::retry::RetryConfig;
 use rise_model::config::Apps;
 use rise_model::{EntityKind, InstallationId};
 use secrecy::SecretString;
 
 use crate::config::GitHubSection;
 
+pub use app::AppClient;
 pub use budget::Budget;
 pub use error::{GitHubError, GitHubErrorKind, Operation, RateLimit};
 pub use installations::{Account, Installation};
@@ -76,26 +77,8 @@ impl GitHub {
         personal_key: &SecretString,
         section: GitHubSection,
     ) -> Result<Self, GitHubSetupError> {
-        let uri: http::Uri = api_url
-            .trim_end_matches('/')
-            .parse()
-            .ok()
-            .filter(|uri: &http::Uri| uri.scheme().is_some() && uri.authority().is_some())
-            .ok_or_else(|| GitHubSetupError::Url(api_url.to_owned()))?;
-        let client = |kind, key: &SecretString| {
-            let app = u64::try_from(apps.serving(kind).0).unwrap_or_default();
-            let key = key::signing_key(kind, app, key)?;
-            Octocrab::builder()
-                .base_uri(uri.clone())
-                .and_then(|builder| {
-                    builder
-                        .add_retry_config(RetryConfig::None)
-                        .set_connect_timeout(Some(section.call_timeout.std()))
-                        .app(app.into(), key)
-                        .build()
-                })
-                .map_err(GitHubSetupError::Client)
-        };
+        let uri = app::api(api_url)?;
+        let client = |kind, key: &SecretString| app::client(&uri, kind, apps, key, section);
         Ok(Self {
             apps,
             organization: client(EntityKind::Organization, organization_key)?,

@@ -4,7 +4,8 @@ use rise_model::intake::{EventRow, JobAction, Recorded, WebhookOutcome};
 use rise_model::{EventId, JobId, Status};
 use sqlx::PgConnection;
 
-/// Writes a log row; a delivery that has one already gets no second.
+/// Writes a log row. A delivery that has one already gets no second; if it could not be handed to staging then, the row
+/// tells how it went now.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     row: &EventRow,
@@ -15,7 +16,9 @@ pub(super) async fn insert(
         INSERT INTO installation_events (source, event, outcome, installation_id, app_id, entity_type, entity_id,
             entity_name, payload, delivery_id, job_id)
         VALUES ('webhook', $1, $2, $3, $4, $5::text::entity_type_enum, $6, $7, $8, $9, $10)
-        ON CONFLICT (delivery_id) WHERE delivery_id IS NOT NULL DO NOTHING
+        ON CONFLICT (delivery_id) WHERE delivery_id IS NOT NULL
+        DO UPDATE SET outcome = EXCLUDED.outcome
+        WHERE installation_events.outcome = 'proxy_failed' AND EXCLUDED.outcome <> 'proxy_failed'
         "#,
         row.event,
         outcome.as_str(),

@@ -138,6 +138,15 @@ async fn write(connection: &mut PgConnection, intake: &Intake) -> Result<Written
             })
         }
         Intake::Job { row, action, job } => write_job(connection, row, *action, job).await,
+        Intake::Staging { row } => {
+            let outcome = WebhookOutcome::ProxyFailed;
+            events::insert(connection, row, outcome).await?;
+            Ok(Written {
+                answer: "not handed to staging".to_owned(),
+                outcome,
+                job_changed: false,
+            })
+        }
     }
 }
 

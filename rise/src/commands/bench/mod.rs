@@ -13,6 +13,7 @@ mod usage;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rise_model::config::StagingRepositories;
 use rise_model::intake::{Headers, Intake, IntakeRules, clean, decide};
 use sandbox::pg::{Data, Postgres};
 use services::store::bench::{JobStatement, job_statement};
@@ -157,6 +158,7 @@ fn statement_of(
         routing: &file.routing(),
         image_tag: &file.environment.staging.image_tag,
         public_only: file.ghfe.public_only,
+        staging: &StagingRepositories::default(),
         stored_payload_bytes: file.ghfe.stored_payload_bytes,
     };
     let delivery = Uuid::new_v4().to_string();

@@ -194,17 +194,17 @@ impl Variables {
             ("POSTGRES_URL", (&self.database).into()),
             ("RISE_CONFIG", (&self.config).into()),
         ];
+        environment.extend([
+            ("GHAPP_ORG_PRIVATE_KEY", (&self.organization_key).into()),
+            ("GHAPP_PERSONAL_PRIVATE_KEY", (&self.personal_key).into()),
+            ("GITHUB_API_URL", (&self.github_api).into()),
+        ]);
         environment.extend(match role {
             Role::Ghfe => vec![
                 ("GHAPP_WEBHOOK_SECRET", (&self.webhook_secret).into()),
                 ("TRACE_API_SECRET", (&self.trace_secret).into()),
             ],
-            Role::Scheduler => vec![
-                ("GHAPP_ORG_PRIVATE_KEY", (&self.organization_key).into()),
-                ("GHAPP_PERSONAL_PRIVATE_KEY", (&self.personal_key).into()),
-                ("GITHUB_API_URL", (&self.github_api).into()),
-                ("KUBECONFIG", (&self.kubeconfig).into()),
-            ],
+            Role::Scheduler => vec![("KUBECONFIG", (&self.kubeconfig).into())],
         });
         environment
     }

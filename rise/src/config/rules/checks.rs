@@ -1,4 +1,4 @@
-//! Rules of `[apps]`, `[environment.…]` and `[caps]`.
+//! Rules of `[apps]`, `[environment.…]`, `[caps]` and `[setup]`.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +31,25 @@ pub(super) fn apps(file: &File, rules: &mut Findings<'_>) {
             &root.key("personal"),
             "it is the same App as `apps.organization`",
         );
+    }
+}
+
+/// The links stand in pages that everybody can open.
+pub(super) fn setup(file: &File, rules: &mut Findings<'_>) {
+    let root = KeyPath::keys(&["setup"]);
+    for (key, url) in [
+        (
+            "organization_install_url",
+            &file.setup.organization_install_url,
+        ),
+        ("personal_install_url", &file.setup.personal_install_url),
+    ] {
+        if !reqwest::Url::parse(url).is_ok_and(|url| url.scheme() == "https") {
+            rules.wrong(&root.key(key), format!("`{url}` is no https:// URL"));
+        }
+    }
+    if file.setup.lookups_per_minute == 0 {
+        rules.wrong(&root.key("lookups_per_minute"), "it must be at least 1");
     }
 }
 

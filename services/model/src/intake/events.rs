@@ -82,10 +82,7 @@ pub(super) fn other(delivery: &Delivery<'_>) -> Result<Intake, Refusal> {
 
 /// A delivery that some other App's hook sent with our secret.
 pub(super) fn unknown_app(delivery: &Delivery<'_>) -> Result<Intake, Refusal> {
-    let event = match delivery.payload.extra::<String>("action") {
-        Some(action) => delivery.named(&action),
-        None => Short(delivery.event).to_string(),
-    };
+    let event = delivery.named_if_it_acts();
     let payload = match delivery.event {
         "workflow_job" => stored::trimmed(&delivery.payload, delivery.limit)?,
         _ => stored::whole(&delivery.payload, delivery.limit)?,

@@ -93,12 +93,15 @@ pub(super) fn workflow_job(
         owner: repository.needed_part("repository.owner")?,
         repository,
     };
+    if is_staging_s(rules, &parts) {
+        return staging(delivery, &parts);
+    }
     let word = payload.text("action")?;
     let word = word.ok_or(Refusal::MissingPart("action"))?;
     let Some(action) = JobAction::parse(&word) else {
         let kept = stored::trimmed(payload, delivery.limit)?;
         return Ok(Intake::Log {
-            row: log_row(delivery, &parts, &word, kept),
+            row: log_row(delivery, &parts, delivery.named(&word), kept),
             outcome: WebhookOutcome::IgnoredAction,
             answer: format!("Ignoring action: {}", Short(&word)),
         });
@@ -110,7 +113,7 @@ pub(super) fn workflow_job(
         Err(ignored) => {
             let kept = stored::minimal(&parts.job, &parts.repository, delivery.limit)?;
             return Ok(Intake::Log {
-                row: log_row(delivery, &parts, &word, kept),
+                row: log_row(delivery, &parts, delivery.named(&word), kept),
                 outcome: ignored.outcome,
                 answer: ignored.answer.to_owned(),
             });
@@ -119,9 +122,28 @@ pub(super) fn workflow_job(
     let job = job_row(&parts, action, subject, labels, (pool, image), payload)?;
     let kept = stored::trimmed(payload, delivery.limit)?;
     Ok(Intake::Job {
-        row: log_row(delivery, &parts, &word, kept),
+        row: log_row(delivery, &parts, delivery.named(&word), kept),
         action,
         job: Box::new(job),
+    })
+}
+
+/// By the owner's id and the repository's name, before anything else in the payload is looked at.
+fn is_staging_s(rules: &IntakeRules<'_>, parts: &Parts<'_>) -> bool {
+    let owner: Option<i64> = parts.owner.extra("id");
+    let full_name: Option<String> = parts.repository.extra("full_name");
+    let (Some(owner), Some(full_name)) = (owner, full_name) else {
+        return false;
+    };
+    let name = full_name.split_once('/').map(|(_, name)| name);
+    name.is_some_and(|name| rules.staging.has(EntityId(owner), name))
+}
+
+/// What is missing or odd in the rest is for staging to say.
+fn staging(delivery: &Delivery<'_>, parts: &Parts<'_>) -> Result<Intake, Refusal> {
+    let kept = stored::trimmed(&delivery.payload, delivery.limit)?;
+    Ok(Intake::Staging {
+        row: log_row(delivery, parts, delivery.named_if_it_acts(), kept),
     })
 }
 
@@ -257,10 +279,10 @@ fn tell_progress(row: &mut JobRow, job: &Part<'_>, action: JobAction, named: Opt
 fn log_row(
     delivery: &Delivery<'_>,
     parts: &Parts<'_>,
-    action: &str,
+    event: String,
     kept: serde_json::Value,
 ) -> EventRow {
-    let mut row = delivery.row(delivery.named(action), kept);
+    let mut row = delivery.row(event, kept);
     let kind: Option<String> = parts.owner.extra("type");
     row.installation = parts.installation.extra("id").map(InstallationId);
     row.entity = EventEntity {

@@ -1,7 +1,7 @@
 //! What a webhook delivery means: headers and payload in, the answer and what is written out.
 //!
-//! The signature was verified before. A delivery is refused (nothing is written), logged, or changes a job; in the
-//! last case the database decides whether it was news, so that order and repetition do not matter. The action decides,
+//! The signature was verified before. A delivery is refused (nothing is written), logged, handed to staging, or changes a
+//! job; in the last case the database decides whether it was news, so that order and repetition do not matter. The action decides,
 //! never the job's own status field: GitHub sends `queued` for a job whose status reads `waiting`.
 
 mod clean;
@@ -21,7 +21,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::config::{Apps, Routing};
+use crate::config::{Apps, Routing, StagingRepositories};
 use crate::{AppId, EntityId, EntityKind, InstallationId, JobId};
 use read::Part;
 
@@ -36,6 +36,8 @@ pub struct IntakeRules<'a> {
     pub image_tag: &'a str,
     /// Whether jobs of private repositories are refused.
     pub public_only: bool,
+    /// Repositories whose jobs are handed to staging; none outside of production.
+    pub staging: &'a StagingRepositories,
     /// The largest payload that is stored whole, in bytes.
     pub stored_payload_bytes: usize,
 }
@@ -126,6 +128,11 @@ pub enum Intake {
         /// The job as this delivery tells it.
         job: Box<JobRow>,
     },
+    /// Staging decides, and its answer is the answer. Written as it stands it is a delivery that did not get there.
+    Staging {
+        /// The log row.
+        row: EventRow,
+    },
 }
 
 impl Intake {
@@ -133,7 +140,7 @@ impl Intake {
     #[must_use]
     pub fn row(&self) -> &EventRow {
         match self {
-            Self::Log { row, .. } | Self::Job { row, .. } => row,
+            Self::Log { row, .. } | Self::Job { row, .. } | Self::Staging { row } => row,
         }
     }
 }
@@ -197,6 +204,14 @@ impl Delivery<'_> {
     /// The event with its action, as the log names it.
     fn named(&self, action: &str) -> String {
         format!("{}.{}", self.event, Short(action))
+    }
+
+    /// The same of a delivery that may have no action, or an odd one.
+    fn named_if_it_acts(&self) -> String {
+        match self.payload.extra::<String>("action") {
+            Some(action) => self.named(&action),
+            None => Short(self.event).to_string(),
+        }
     }
 }
 

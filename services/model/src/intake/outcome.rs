@@ -35,6 +35,10 @@ pub enum WebhookOutcome {
     NotAllowed,
     /// A delivery for an App that is neither of ours.
     UnknownApp,
+    /// Handed to staging, whose answer was passed on.
+    ProxiedToStaging,
+    /// Staging could not be reached.
+    ProxyFailed,
 }
 
 impl WebhookOutcome {
@@ -54,6 +58,8 @@ impl WebhookOutcome {
             Self::IgnoredPrivate => "ignored_private",
             Self::NotAllowed => "not_allowed",
             Self::UnknownApp => "unknown_app",
+            Self::ProxiedToStaging => "proxied_to_staging",
+            Self::ProxyFailed => "proxy_failed",
         }
     }
 }

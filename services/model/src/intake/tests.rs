@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::{LabelMatch, Pool, Route, RouteFor};
+use crate::config::{Cap, Caps, EntitySettings, LabelMatch, Pool, Route, RouteFor};
 use crate::{Image, LabelSet, PoolName, Status};
 
 const ORG_APP: &str = "2167633";
@@ -58,6 +58,8 @@ struct World {
     limit: usize,
     app: Option<&'static str>,
     delivery: Option<&'static str>,
+    /// The repository of organisation 99 that is staging's.
+    staging: Option<&'static str>,
 }
 
 const WORLD: World = World {
@@ -65,6 +67,7 @@ const WORLD: World = World {
     limit: 256 * 1024,
     app: Some(ORG_APP),
     delivery: Some(DELIVERY),
+    staging: None,
 };
 
 impl World {
@@ -78,6 +81,7 @@ impl World {
             routing: &routing(),
             image_tag: "staging",
             public_only: self.public_only,
+            staging: &self.staging(),
             stored_payload_bytes: self.limit,
         };
         let headers = Headers {
@@ -85,6 +89,19 @@ impl World {
             delivery: self.delivery,
         };
         decide(&rules, event, headers, &clean(body.as_bytes()))
+    }
+
+    fn staging(&self) -> StagingRepositories {
+        let caps = Caps {
+            default_max_workers: Cap::Unlimited,
+            entities: vec![EntitySettings {
+                id: EntityId(99),
+                name: "x".into(),
+                max_workers: None,
+                staging: self.staging.iter().map(|&name| name.to_owned()).collect(),
+            }],
+        };
+        caps.staging()
     }
 
     fn decide(&self, event: &str, body: &Value) -> Result<Intake, Refusal> {
@@ -461,6 +478,71 @@ fn other_actions_are_ignored_before_anything_else_is_needed() {
     let long = "x".repeat(100_000);
     let (row, _, answer) = WORLD.logged("workflow_job", &base_with("/action", Some(json!(long))));
     assert!(row.event.len() < 200 && answer.len() < 200);
+}
+
+#[test]
+fn staging_decides_about_its_repositories_whatever_the_delivery_says() {
+    let world = World {
+        staging: Some("Y"),
+        ..WORLD
+    };
+    for action in ["queued", "in_progress", "completed", "waiting"] {
+        let body = base_with("/action", Some(json!(action)));
+        let Ok(Intake::Staging { row }) = world.decide("workflow_job", &body) else {
+            panic!("{action} was not handed on");
+        };
+        assert_eq!(row.event, format!("workflow_job.{action}"));
+        assert_eq!(row.installation, Some(InstallationId(1)));
+        assert_eq!(row.entity.id, Some(EntityId(99)));
+        assert_eq!(row.entity.name.as_deref(), Some("x"));
+        assert_eq!(row.job, Some(JobId(7)));
+        assert_eq!(row.payload, body, "nothing in it is noise");
+    }
+    // What is missing further in is not looked for.
+    for (pointer, value) in [
+        ("/action", None),
+        ("/workflow_job/id", None),
+        ("/repository/id", None),
+        ("/repository/owner/type", Some(json!("Bot"))),
+        ("/workflow_job/labels", Some(json!(["other"]))),
+    ] {
+        let decided = world.decide("workflow_job", &base_with(pointer, value));
+        assert!(
+            matches!(decided, Ok(Intake::Staging { .. })),
+            "{pointer}: {decided:?}"
+        );
+    }
+}
+
+#[test]
+fn staging_gets_nothing_that_is_not_its_own() {
+    let world = World {
+        staging: Some("y"),
+        ..WORLD
+    };
+    for (pointer, value) in [
+        ("/repository/full_name", json!("x/z")),
+        ("/repository/full_name", json!("y")),
+        ("/repository/full_name", json!("x/yy")),
+        ("/repository/owner/id", json!(98)),
+    ] {
+        let decided = world.decide("workflow_job", &base_with(pointer, Some(value)));
+        assert!(!matches!(decided, Ok(Intake::Staging { .. })), "{pointer}");
+    }
+    let decided = WORLD.decide("workflow_job", &base());
+    assert!(matches!(decided, Ok(Intake::Job { .. })), "no repositories");
+    assert_eq!(
+        world.refusal("workflow_job", &base_with("/repository/owner", None)),
+        "Missing repository.owner in payload"
+    );
+    let (_, outcome, _) = world.logged("ping", &base());
+    assert_eq!(outcome, WebhookOutcome::Ok);
+    let stranger = World {
+        app: Some("1"),
+        ..world
+    };
+    let (_, outcome, _) = stranger.logged("workflow_job", &base());
+    assert_eq!(outcome, WebhookOutcome::UnknownApp);
 }
 
 #[test]
@@ -934,6 +1016,8 @@ fn the_words_of_the_log_are_those_that_serde_writes() {
         WebhookOutcome::IgnoredPrivate,
         WebhookOutcome::NotAllowed,
         WebhookOutcome::UnknownApp,
+        WebhookOutcome::ProxiedToStaging,
+        WebhookOutcome::ProxyFailed,
     ] {
         assert_eq!(
             serde_json::to_value(outcome).unwrap(),

@@ -5,8 +5,10 @@ mod golden;
 mod hostile;
 mod limits;
 mod order;
+mod proxy;
 mod published;
 mod reads;
+mod setup;
 mod wake_ups;
 
 use std::collections::BTreeMap;
@@ -23,8 +25,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{GhfeConfig, ServeError, serve};
-use crate::config::GhfeSection;
+use super::{GhfeConfig, ServeError, SetupApps, serve};
+use crate::config::{GhfeSection, SetupSection};
 use crate::store::Store;
 use crate::store::testing::TestDatabase;
 
@@ -121,12 +123,20 @@ impl World {
 
 impl Service {
     async fn start(store: Store, change: impl FnOnce(&mut GhfeConfig)) -> Self {
+        Self::start_with(SetupApps::default(), store, change).await
+    }
+
+    async fn start_with(
+        apps: SetupApps,
+        store: Store,
+        change: impl FnOnce(&mut GhfeConfig),
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let mut config = config();
         change(&mut config);
         let shutdown = CancellationToken::new();
-        let running = tokio::spawn(serve(listener, config, store, shutdown.clone()));
+        let running = tokio::spawn(serve(listener, config, apps, store, shutdown.clone()));
         Self {
             base,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
@@ -339,7 +349,14 @@ fn config() -> GhfeConfig {
             wake_up_every: Span::millis(20),
             drain_within: Span::seconds(20),
             public_only: false,
+            staging_timeout: Span::seconds(20),
         },
+        setup: SetupSection {
+            organization_install_url: "https://example.com/install-org".into(),
+            personal_install_url: "https://example.com/install-personal".into(),
+            lookups_per_minute: 1_000,
+        },
+        staging: None,
         webhook_secret: SECRET.into(),
         trace_secret: TRACE_SECRET.into(),
     }
