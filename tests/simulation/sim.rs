@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
-use rise_model::config::{Apps, Routing};
+use rise_model::config::{Apps, Routing, StagingRepositories};
 use rise_model::effects::{Action, Effect, Outcome};
 use rise_model::intake::{Headers, Intake, IntakeRules, clean, decide};
 use rise_model::machine::MachineConfig;
@@ -431,6 +431,7 @@ impl Sim {
         let rules = IntakeRules {
             apps: &self.apps,
             routing: &self.routing,
+            staging: &StagingRepositories::default(),
             image_tag: "latest",
             public_only: false,
             stored_payload_bytes: 262_144,
@@ -459,7 +460,7 @@ impl Sim {
                     self.wake_all();
                 }
             }
-            Ok(Intake::Log { .. }) => {}
+            Ok(Intake::Log { .. } | Intake::Staging { .. }) => {}
             Err(refused) => self.violated(format!("a delivery was refused: {refused}")),
         }
         self.check_statuses();

@@ -22,8 +22,8 @@ use rise_model::{JobId, PodName};
 use super::App;
 use super::body::{BodyError, Delivered};
 use super::secrets::Signature;
-use crate::causes::WithCauses;
 use super::staging::StagingError;
+use crate::causes::WithCauses;
 use crate::store::{StoreError, Written};
 
 /// One text for a signature that is missing, malformed or wrong: which of these it was is nobody's business.

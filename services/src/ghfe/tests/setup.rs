@@ -278,7 +278,10 @@ async fn without_a_key_the_page_says_that_it_cannot_know() {
     let it = Installed::with(Span::seconds(20), |_, apps| apps.personal = None).await;
     let id = it.installation("sandbox-ada", AppKind::Personal);
     let page = it.asked_on("personal", id).await;
-    page.says(503, &["This cannot be checked now", "is not set up to ask GitHub"]);
+    page.says(
+        503,
+        &["This cannot be checked now", "is not set up to ask GitHub"],
+    );
     assert_eq!(page.headers["retry-after"], "60");
     assert!(it.doors.github().requests().is_empty());
     let organization = it.installation("pytorch", AppKind::Organization);
