@@ -29,6 +29,14 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// How long ago the database was last heard.
+    pub(super) fn silent_for(&self) -> std::time::Duration {
+        let base = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        base.map_or(std::time::Duration::MAX, |(at, _)| at.elapsed())
+    }
+}
+
 fn delta(duration: std::time::Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
@@ -42,6 +50,7 @@ mod tests {
     fn it_never_goes_back() {
         let clock = Clock::default();
         assert_eq!(clock.now(), None);
+        assert_eq!(clock.silent_for(), std::time::Duration::MAX);
         let noon = Utc
             .with_ymd_and_hms(2026, 11, 24, 12, 0, 0)
             .single()

@@ -179,6 +179,13 @@ impl Term {
     ) {
         let at_least_every = self.doors.config.section.round_at_least_every.std();
         loop {
+            if self.may_be_deposed() {
+                tracing::warn!(
+                    lease.epoch = self.lease.epoch.0,
+                    "the lease was not renewed in time; this term ends"
+                );
+                return;
+            }
             self.begin_round_if_due();
             self.publish_if_due();
             self.tell(status, *cluster.borrow());
@@ -319,7 +326,16 @@ impl Term {
         self.start(next);
     }
 
+    /// The lease could not be renewed for so long that another scheduler may lead: nothing is begun any more. A process that
+    /// was stopped and goes on notices here first.
+    fn may_be_deposed(&self) -> bool {
+        self.doors.clock.silent_for() >= self.doors.config.section.lease_stop_after.std()
+    }
+
     fn start(&mut self, actions: Vec<Action>) {
+        if self.may_be_deposed() {
+            return;
+        }
         for Action { id, effect, .. } in actions {
             let (doors, lease) = (Arc::clone(&self.doors), self.lease);
             self.actions
