@@ -454,6 +454,18 @@ impl History {
                 draw.between(0, 120_000)
             };
             let what = fault(kind, setting, &mut draw);
+            let pulls_fail = matches!(what, What::ImageBroken { .. } | What::PullFails { .. });
+            if pulls_fail && draw.percent(50) {
+                // The pod starts while its deletion is on the way.
+                let what = What::Calls {
+                    call: Call::DeletePod,
+                    trouble: Trouble::Slow,
+                    share: 100,
+                    lasts: 60_000,
+                };
+                let at = at + 100_000;
+                events.push(Event { at, what });
+            }
             let event = Event { at, what };
             if !events.iter().any(|other| other.is_the_same_at_once(&event)) {
                 events.push(event);

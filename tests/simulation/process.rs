@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
-use rise_model::effects::{ActionId, JitHandle, Outcome};
+use rise_model::effects::{ActionId, JitHandle, Key, Outcome};
 use rise_model::machine::{Machine, Observation};
 use rise_model::rows::{DemandKey, JobRow, WorkerRow};
 use rise_model::{PodName, Status, Time};
@@ -179,6 +179,14 @@ impl Sim {
             .jits
             .get(&handle)
             .map(|(_, encoded)| encoded.clone())
+    }
+
+    /// What the machine of a term knows of a worker.
+    pub(crate) fn known(&mut self, id: TermId, key: &Key) -> Option<WorkerRow> {
+        let Key::Worker(name) = key else {
+            return None;
+        };
+        self.term(id)?.machine.workers().get(name).cloned()
     }
 
     /// How many jobs of each key the plan of a term knows to be pending.

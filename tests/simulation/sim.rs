@@ -12,7 +12,9 @@ use rise_model::rows::DemandKey;
 use rise_model::{JobId, PodName, Status, Time};
 use sandbox::world::World;
 use sandbox::world::cluster::DeleteOptions;
-use sandbox::world::github::{Delivery, DeliveryStatus, JobId as GitHubJobId};
+use sandbox::world::github::{
+    Delivery, DeliveryStatus, JobId as GitHubJobId, RunnerId as GitHubRunnerId,
+};
 
 use crate::chance::{Chance, Draw};
 use crate::history::{Call, History, Moment, Trouble, What};
@@ -107,6 +109,8 @@ pub(crate) struct Sim {
     pub(crate) worker_statuses: BTreeMap<PodName, Status>,
     /// Pods that somebody else deleted.
     pub(crate) deleted_by_others: BTreeSet<String>,
+    /// Runners that a scheduler registered which no longer led.
+    pub(crate) leftovers: BTreeSet<GitHubRunnerId>,
     /// Until when the last death of a process is felt.
     pub(crate) disturbed_until: Time,
     /// Pods to come that will misbehave.
@@ -143,6 +147,7 @@ impl Sim {
             job_statuses: BTreeMap::new(),
             worker_statuses: BTreeMap::new(),
             deleted_by_others: BTreeSet::new(),
+            leftovers: BTreeSet::new(),
             disturbed_until: setup::beginning(),
             misbehaving_to_come: 0,
             rounds: 0,
@@ -339,6 +344,11 @@ impl Sim {
             let (effect, came) = (trace::effect(&action.effect), trace::outcome(&outcome));
             format!("{}: {effect} -> {came}{ghost}", term.process)
         });
+        if let Outcome::JitConfig { runner, .. } = &outcome
+            && !self.tables.leads(lease)
+        {
+            self.leftovers.insert(GitHubRunnerId(runner.0));
+        }
         self.check_landing(&action.effect, &outcome, &before, wanted);
         if let Some((Moment::After, back_after)) = dies {
             self.crash(term.process, back_after);
@@ -367,6 +377,8 @@ impl Sim {
                 format!("{}: begins {what}", term.process)
             });
             self.remember_failure(&action.effect);
+            let known = self.known(term, &action.key);
+            self.check_begun(&action.effect, known.as_ref());
             let call = crate::perform::call_of(&action.effect);
             let fate = self.fate(call);
             let wanted = match &action.effect {
