@@ -179,7 +179,9 @@ pub(crate) enum Serve {
     /// Take GitHub's webhooks and answer questions about them
     #[command(after_long_help = "\
 Needs POSTGRES_URL, GHAPP_WEBHOOK_SECRET and TRACE_API_SECRET, and tables that
-`rise db migrate` made. Logs go to standard error; the first line says the
+`rise db migrate` made; in production also STAGING_URL, if the configuration has
+repositories for staging. GHAPP_ORG_PRIVATE_KEY and GHAPP_PERSONAL_PRIVATE_KEY
+are for the setup pages. Logs go to standard error; the first line says the
 address.
 
 Example:

@@ -394,6 +394,98 @@ fn the_scheduler_asks_for_its_own() {
 }
 
 #[test]
+fn ghfe_in_production_asks_where_staging_is() {
+    let said = |file: &str, pairs: &[(&str, &str)]| {
+        let mut pairs = pairs.to_vec();
+        pairs.extend([DATABASE, WEBHOOK, TRACE]);
+        let configuration = loaded(&Named::with(file), &pairs);
+        match configuration.ghfe(&Variables::of(&pairs), None) {
+            Ok(ghfe) => ghfe
+                .config
+                .staging
+                .map_or("nothing is handed on".to_owned(), |staging| {
+                    staging.url.to_string()
+                }),
+            Err(failure) => failure_text(&failure),
+        }
+    };
+    let prod = ("PROD", "true");
+    let there = |url| ("STAGING_URL", url);
+    insta::assert_snapshot!(said("", &[prod]), @r"
+    error: missing environment variable: STAGING_URL (for the repositories in caps.entities.staging)
+    hint: each may also be given as a file: <NAME>_FILE=PATH
+    ");
+    assert_eq!(said("", &[]), "nothing is handed on");
+    assert_eq!(
+        said("", &[there("no url at all")]),
+        "nothing is handed on",
+        "staging itself does not read it"
+    );
+    let none = "[caps]\nentities = []\n";
+    assert_eq!(said(none, &[prod]), "nothing is handed on");
+    for url in [
+        "https://staging.example",
+        "https://staging.example/",
+        "https://staging.example//",
+    ] {
+        assert_eq!(said("", &[prod, there(url)]), "https://staging.example/");
+    }
+    assert_eq!(
+        said("", &[prod, there("http://127.0.0.1:8080/hook")]),
+        "http://127.0.0.1:8080/hook/"
+    );
+    insta::assert_snapshot!(said("", &[prod, there("https://u:hunter2@staging.example")]), @r"
+    error: STAGING_URL is no plain URL
+    hint: write a URL such as https://staging.example, without user, query or fragment
+    ");
+    for url in [
+        "staging.example",
+        "ftp://staging.example",
+        "https://staging.example?a",
+        "https://staging.example#a",
+    ] {
+        let said = said("", &[prod, there(url)]);
+        assert!(said.contains("no plain URL"), "{url}: {said}");
+    }
+}
+
+#[test]
+fn ghfe_takes_the_apps_keys_if_they_are_there() {
+    let with = |pairs: &[(&str, &str)]| {
+        let mut pairs = pairs.to_vec();
+        pairs.extend([DATABASE, WEBHOOK, TRACE]);
+        said_of(&pairs)
+    };
+    let key = (
+        "GHAPP_ORG_PRIVATE_KEY",
+        "-----BEGIN RSA PRIVATE KEY-----\nx",
+    );
+    assert_eq!(with(&[]), "nothing is wrong");
+    assert_eq!(with(&[key]), "nothing is wrong");
+    insta::assert_snapshot!(with(&[("GHAPP_PERSONAL_PRIVATE_KEY", "hunter2")]), @r"
+    error: GHAPP_PERSONAL_PRIVATE_KEY is no private key
+    hint: it is the text of the .pem file that GitHub made for the App, with its line breaks
+    ");
+}
+
+#[test]
+fn setup_links_lead_to_https() {
+    insta::assert_snapshot!(
+        said(
+            "[setup]\norganization_install_url = \"javascript:alert(1)\"\npersonal_install_url = \"x\"\n\
+             lookups_per_minute = 0\n[ghfe]\nstaging_timeout = \"0s\"\n"
+        ),
+        @r"
+    error: the configuration has 4 problems
+      rise.toml:2: `setup.organization_install_url`: `javascript:alert(1)` is no https:// URL
+      rise.toml:3: `setup.personal_install_url`: `x` is no https:// URL
+      rise.toml:4: `setup.lookups_per_minute`: it must be at least 1
+      rise.toml:6: `ghfe.staging_timeout`: it must be longer than zero
+    "
+    );
+}
+
+#[test]
 fn secrets_are_in_no_debug_text() {
     let pairs = [DATABASE, WEBHOOK, TRACE];
     let configuration = loaded(&Named::with(""), &pairs);
