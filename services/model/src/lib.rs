@@ -29,6 +29,7 @@ pub mod state;
 mod surplus;
 #[cfg(test)]
 mod testing;
+pub mod trace;
 pub mod view;
 pub mod waiting;
 pub mod words;
