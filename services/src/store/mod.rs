@@ -18,6 +18,7 @@ mod snapshot;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trace;
+pub mod why;
 mod workers;
 
 pub use intake::{IntakeStore, Written};
