@@ -58,7 +58,7 @@ async fn subject(access: &TraceAccess, trace: &Trace) -> Result<Subject, Failure
         let owner = match names::owner_of(&access.github_api, token, owner, name).await {
             // A private repository is not shown without a token; its owner is.
             Err(NameError::Unknown { .. }) => account(access, token, owner).await?,
-            other => other.map_err(unresolved)?,
+            other => other.map_err(|error| unresolved(&error))?,
         };
         return Ok(Subject::Entity(owner));
     }
@@ -81,9 +81,9 @@ async fn account(
 ) -> Result<EntityId, Failure> {
     names::account(&access.github_api, token, login)
         .await
-        .map_err(unresolved)
+        .map_err(|error| unresolved(&error))
 }
 
-fn unresolved(error: NameError) -> Failure {
-    Failure::new(Exit::Failed, chain(&error)).hint(error.hint())
+fn unresolved(error: &NameError) -> Failure {
+    Failure::new(Exit::Failed, chain(error)).hint(error.hint())
 }

@@ -54,13 +54,10 @@ pub(super) async fn ask(
     if !admitted {
         return TraceError::Unauthorized.into_response();
     }
-    let question = match question {
-        Ok(Query(question)) => question,
-        Err(_) => {
-            let text =
-                "the query is ?repo=OWNER/NAME&job=ID&at=TIME, with TIME as 2026-11-24T22:10:00Z";
-            return (StatusCode::BAD_REQUEST, text).into_response();
-        }
+    let Ok(Query(question)) = question else {
+        let text =
+            "the query is ?repo=OWNER/NAME&job=ID&at=TIME, with TIME as 2026-11-24T22:10:00Z";
+        return (StatusCode::BAD_REQUEST, text).into_response();
     };
     answer(&app, &kind, &id, question)
         .await
