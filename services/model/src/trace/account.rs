@@ -187,6 +187,7 @@ impl Account {
             // From here on every change is in the log.
             "installation.created" | "installation.snapshot" => {
                 installation.base = Some(event.id);
+                installation.selection = None;
                 installation.repositories.clear();
                 installation.learn(event, &event.facts);
             }
@@ -221,6 +222,12 @@ impl Account {
 impl Installation {
     fn learn(&mut self, event: &Event, facts: &Facts) {
         if facts.selection.is_some() {
+            if self.selection == Some(Selection::All)
+                && facts.selection == Some(Selection::Selected)
+            {
+                // Which of all of them stay selected, no row lists.
+                self.base = None;
+            }
             self.selection = facts.selection;
         }
         for (repositories, selected) in [(&facts.added, true), (&facts.removed, false)] {

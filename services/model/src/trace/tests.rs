@@ -299,6 +299,19 @@ fn a_repository_that_was_never_selected_is_said_with_a_base_only() {
 }
 
 #[test]
+fn narrowed_from_all_repositories_no_row_lists_those_that_stay() {
+    let narrowed = History::installed().installation(
+        20,
+        1,
+        "installation_repositories.removed",
+        json!({"repository_selection": "selected", "repositories_removed": [{"full_name": "x/y"}]}),
+    );
+    let removed = narrowed.asked_about("x/y");
+    assert_eq!(removed.cause(), Cause::RepositoryRemoved);
+    assert_eq!(removed.asked_about("x/z").cause(), Cause::NothingFound);
+}
+
+#[test]
 fn renamed_and_not_found_afterwards() {
     let mut renamed = History::installed()
         .job(Status::Failed, None)
