@@ -22,7 +22,7 @@ use crate::logging::Loudness;
 use crate::output::Format;
 
 #[cfg(feature = "sandbox")]
-pub(crate) use bench::{Bench, BenchIntake};
+pub(crate) use bench::{Bench, BenchIntake, BenchLatency, BenchRound, BenchTurnaround};
 pub(crate) use help::command;
 pub(crate) use lists::{Filter, Jobs, Workers};
 pub(crate) use trace::Trace;

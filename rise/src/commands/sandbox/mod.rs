@@ -68,13 +68,13 @@ struct Parts {
 }
 
 /// What the parts of the sandbox know each other by; new every time.
-struct Secrets {
-    webhook: String,
+pub(super) struct Secrets {
+    pub(super) webhook: String,
     trace: String,
 }
 
 impl Secrets {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let fresh = || Uuid::new_v4().to_string();
         Self {
             webhook: fresh(),
@@ -128,17 +128,17 @@ async fn start_postgres(options: &Options) -> Result<Postgres, Failure> {
         Some(folder) => pg::Data::Kept(folder.join("postgresql")),
         None => pg::Data::Temporary,
     };
-    private_postgres(data).await
-}
-
-/// A private PostgreSQL that waits for the disk as in production.
-pub(super) async fn private_postgres(data: pg::Data) -> Result<Postgres, Failure> {
-    Postgres::start(pg::Options {
+    // It waits for the disk, as in production.
+    private_postgres(pg::Options {
         data,
         ..pg::Options::default()
     })
     .await
-    .map_err(|error| {
+}
+
+/// A private PostgreSQL.
+pub(super) async fn private_postgres(options: pg::Options) -> Result<Postgres, Failure> {
+    Postgres::start(options).await.map_err(|error| {
         let failure = Failure::new(Exit::Failed, chain(&error));
         match error.hint() {
             Some(hint) => failure.hint(hint),
@@ -388,7 +388,7 @@ impl Interrupted {
 }
 
 impl Variables {
-    fn new(
+    pub(super) fn new(
         folder: &Folder,
         doors: &Doors,
         secrets: &Secrets,
