@@ -87,6 +87,8 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::PodDeleted,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
+    FaultKind::LyingNotFound,
+    FaultKind::LateRegistration,
 ];
 
 /// The faults that need rules 4 to 10, leftovers, or missed deliveries: to be moved up as these come.
@@ -94,8 +96,6 @@ pub(crate) const NOT_YET: &[FaultKind] = &[
     FaultKind::DeliveryLost,
     FaultKind::KillStuck,
     FaultKind::Suspended,
-    FaultKind::LyingNotFound,
-    FaultKind::LateRegistration,
 ];
 
 /// Which calls.
@@ -122,10 +122,11 @@ pub(crate) enum Call {
     AllOfGitHub,
     AllOfKubernetes,
     AllOfDatabase,
+    SetAlerts,
 }
 
 impl Call {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Reserve,
         Self::RunnerGroup,
         Self::JitConfig,
@@ -147,6 +148,7 @@ impl Call {
         Self::AllOfGitHub,
         Self::AllOfKubernetes,
         Self::AllOfDatabase,
+        Self::SetAlerts,
     ];
 
     /// The dependency that is asked, as one of the three last.
@@ -170,6 +172,7 @@ impl Call {
             | Self::WriteWorker
             | Self::WriteJob
             | Self::SetWaiting
+            | Self::SetAlerts
             | Self::ReadRows
             | Self::RenewLease
             | Self::AllOfDatabase => Self::AllOfDatabase,

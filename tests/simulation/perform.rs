@@ -39,6 +39,7 @@ pub(crate) fn call_of(effect: &Effect) -> Call {
         Effect::DeletePod { .. } => Call::DeletePod,
         Effect::ReadLog { .. } | Effect::Diagnose { .. } => Call::ReadLog,
         Effect::SetWaiting { .. } => Call::SetWaiting,
+        Effect::SetAlerts { .. } => Call::SetAlerts,
         Effect::RecordDiagnostics { .. }
         | Effect::RecordPod { .. }
         | Effect::MarkRunning { .. }
@@ -153,6 +154,7 @@ impl Sim {
                 tables.record_told(lease, *job, change.as_ref(), now)
             }
             Effect::SetWaiting { reasons } => tables.set_waiting(lease, reasons),
+            Effect::SetAlerts { alerts } => tables.set_alerts(lease, alerts),
             _ => Write::NotWritten,
         };
         match written {

@@ -15,8 +15,8 @@ const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(20);
 const LOOK_EVERY: TimeDelta = TimeDelta::seconds(5);
 /// Then, for this long, nothing happens any more.
 const STILL_FOR: TimeDelta = TimeDelta::seconds(60);
-/// A round every 15 s and one for each thing that passes by itself, generously.
-const STILL_ROUNDS: u64 = 12;
+/// A round every 15 s and one for each thing that passes by itself, lists of runners among them, generously.
+const STILL_ROUNDS: u64 = 18;
 
 pub(crate) fn play(history: History, trace: Trace) -> Played {
     let last_fault = history.ends();

@@ -135,6 +135,7 @@ pub(crate) fn machine(setting: Setting) -> MachineConfig {
             }],
         },
         rules: rules(),
+        runner_prefix: PREFIX.to_owned(),
     }
 }
 
@@ -166,7 +167,17 @@ fn rules() -> Rules {
         reads_apart: Span::seconds(60),
         concluded_for: Span::seconds(600),
         kill_within: Span::seconds(60),
+        kill_stuck_after: Span::seconds(120),
+        job_unaccounted_after: Span::seconds(3600),
         runners_every: Span::seconds(30),
+        leftovers_apart: Span::seconds(300),
+        leftovers_for: Span::seconds(900),
+        scopes_every: Span::seconds(86_400),
+        board_dead_after: Span::seconds(300),
+        board_lost_after: Span::seconds(3600),
+        boards_suspect_within: Span::seconds(300),
+        boards_suspect_for: Span::seconds(1800),
+        scope_gone_after: Span::seconds(600),
         job_wrong_for: Span::seconds(60),
         job_silent_for: Span::seconds(600),
         job_asked_at_least_apart: Span::seconds(60),

@@ -366,7 +366,8 @@ impl Sim {
             // Questions, and that they were asked, change nothing.
             let asks = matches!(
                 action.effect,
-                Effect::GetJob { .. }
+                Effect::EnsureRunnerGroup { .. }
+                    | Effect::GetJob { .. }
                     | Effect::GetRun { .. }
                     | Effect::ListRunners { .. }
                     | Effect::RecordJob { change: None, .. }

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
+use rise_model::alerts::Alert;
 use rise_model::effects::PodFacts;
 use rise_model::intake::{JobAction, JobRow as Told};
 use rise_model::jobs::JobChange;
 use rise_model::plan::Ask;
 use rise_model::rows::{Demand, JobRow, NamedBy, WorkerRow};
 use rise_model::workers::{CondemnReason, Finish};
-use rise_model::{Epoch, JobId, PodName, RunnerId, Status, Time};
+use rise_model::{Epoch, JobId, PodName, RunnerId, ScopeKey, Status, Time};
 
 /// A scheduler process: which one, and how often it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +58,8 @@ pub(crate) struct Worker {
 pub(crate) struct Tables {
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) workers: BTreeMap<PodName, Worker>,
+    /// The open ones.
+    pub(crate) alerts: Vec<Alert>,
     epoch: Epoch,
     holder: Option<Holder>,
     expires_at: Option<Time>,
@@ -67,6 +70,7 @@ impl Tables {
         Self {
             jobs: BTreeMap::new(),
             workers: BTreeMap::new(),
+            alerts: Vec::new(),
             epoch: Epoch(0),
             holder: None,
             expires_at: None,
@@ -467,6 +471,29 @@ impl Tables {
                 worker.row.deregistered_at.get_or_insert(now);
             },
         )
+    }
+
+    /// The newest demand of each scope.
+    pub(crate) fn recent_scopes(&self) -> Vec<Demand> {
+        let mut newest: BTreeMap<ScopeKey, &WorkerRow> = BTreeMap::new();
+        for worker in self.workers.values() {
+            let row = newest
+                .entry(worker.row.demand.key().scope)
+                .or_insert(&worker.row);
+            if worker.row.created_at > row.created_at {
+                *row = &worker.row;
+            }
+        }
+        newest.values().map(|row| row.demand.clone()).collect()
+    }
+
+    /// Which alerts are open.
+    pub(crate) fn set_alerts(&mut self, lease: Lease, alerts: &[Alert]) -> Write {
+        if !self.leads(lease) {
+            return Write::Deposed;
+        }
+        self.alerts = alerts.to_vec();
+        Write::Written
     }
 
     /// Jobs that moved on meanwhile are no trouble.

@@ -64,6 +64,13 @@ pub(crate) fn effect(effect: &Effect) -> String {
         Effect::Condemn { worker, reason, .. } => format!("condemn {worker}: {}", reason.as_str()),
         Effect::TakeBack { worker } => format!("take back {worker}"),
         Effect::RecordDeregistered { worker } => format!("record deregistered {worker}"),
+        Effect::SetAlerts { alerts } => {
+            let keys: Vec<String> = alerts
+                .iter()
+                .map(|alert| format!("{} {}", alert.key.name, alert.key.subject))
+                .collect();
+            format!("alerts {keys:?}")
+        }
         Effect::SetWaiting { reasons } => {
             let told: Vec<String> = reasons
                 .iter()

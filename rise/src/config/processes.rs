@@ -183,6 +183,7 @@ impl Configuration {
                         pools: self.file.pools.clone(),
                         caps: self.file.caps.clone(),
                         rules: self.file.rules,
+                        runner_prefix: self.environment().runner_prefix.clone(),
                     },
                     section: self.file.scheduler,
                 },

@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::alerts::Alert;
 use crate::cluster::Pod;
 use crate::github::{Job, Run, Runner};
 use crate::jobs::JobChange;
@@ -38,6 +39,8 @@ pub enum Key {
     Scope(ScopeKey),
     /// One job.
     Job(JobId),
+    /// What a person should look at.
+    Alerts,
 }
 
 /// An effect with its address.
@@ -204,6 +207,11 @@ pub enum Effect {
     RecordDeregistered {
         /// Which.
         worker: PodName,
+    },
+    /// Write which alerts are open: all others are closed.
+    SetAlerts {
+        /// The open ones.
+        alerts: Vec<Alert>,
     },
     /// Write why jobs wait.
     SetWaiting {

@@ -167,6 +167,15 @@ fn go_on(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
     if !row.is_live() && row.ended_by_us() {
         return kill(facts, pod);
     }
+    // GitHub may say that it removed a runner, or does not have it, and have it all the same: a list tells.
+    match facts.runner.last().filter(|last| *last > deregistered) {
+        None => return Verdict::Keep,
+        Some(_) => match facts.runner.state() {
+            Some(RunnerState::Absent) => {}
+            Some(RunnerState::Idle | RunnerState::Offline) => return Verdict::Deregister,
+            Some(RunnerState::Busy) | None => return Verdict::Keep,
+        },
+    }
     let look_at = deregistered + facts.rules.reads_apart.delta();
     if facts.now < look_at {
         return Verdict::Keep;

@@ -3,9 +3,11 @@
 //!
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
+mod alerts;
 mod asking;
 #[cfg(test)]
 mod ending_tests;
+mod leftovers;
 mod outcomes;
 mod reads;
 mod rounds;
@@ -14,13 +16,14 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::alerts::Alert;
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::log::LogEvidence;
 use crate::plan::Plan;
 use crate::provision::Provision;
-use crate::rows::{DemandKey, JobRow, WorkerRow};
+use crate::rows::{Demand, DemandKey, JobRow, WorkerRow};
 use crate::runners::RunnerHistory;
 use crate::view::ClusterView;
 use crate::{EntityId, JobId, NodeName, PodName, RunnerGroupId, ScopeKey, Status, Time};
@@ -34,6 +37,8 @@ pub struct MachineConfig {
     pub caps: Caps,
     /// Times and limits.
     pub rules: Rules,
+    /// What the names of this environment's runners begin with.
+    pub runner_prefix: String,
 }
 
 /// Something that was read of the outside.
@@ -70,6 +75,10 @@ pub enum Observation {
     Node(Box<Node>, Time),
     /// A watch says that a node is gone.
     NodeGone(NodeName, Time),
+    /// The alerts that are open in the table.
+    Alerts(Vec<Alert>),
+    /// The scopes that had a worker in the last days.
+    Scopes(Vec<Demand>),
 }
 
 /// A demand key that is not tried for a while.
@@ -133,6 +142,9 @@ pub struct Machine {
     /// Workers that may be given up in this round.
     surplus: BTreeSet<PodName>,
     github_not_assigning: bool,
+    /// The alerts that the table has open, once they were read.
+    open_alerts: Option<alerts::Open>,
+    leftovers: leftovers::Leftovers,
     decided_at: Option<Time>,
     round: u64,
     plan: Plan,
@@ -167,6 +179,8 @@ impl Machine {
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
+            open_alerts: None,
+            leftovers: leftovers::Leftovers::default(),
             round: 0,
             decided_at: None,
             plan: Plan::default(),
@@ -188,6 +202,8 @@ impl Machine {
             Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
             Observation::Node(node, at) => self.cluster.node_seen(*node, at),
             Observation::NodeGone(name, at) => self.cluster.node_gone(&name, at),
+            Observation::Alerts(alerts) => self.alerts_read(alerts),
+            Observation::Scopes(demands) => self.scopes_read(demands),
         }
     }
 
@@ -229,6 +245,7 @@ impl Machine {
             .retain(|name, _| self.workers.contains_key(name));
         self.jobs = jobs;
         self.rows_as_of = Some(begun);
+        self.note_scopes();
     }
 
     /// One round: what should be done now. Keys with an action in flight are left out.
@@ -247,7 +264,9 @@ impl Machine {
             self.find_surplus(now);
             self.decide_workers(now, &mut actions);
             self.decide_finished_pods(now, &mut actions);
+            self.decide_leftovers(now, &mut actions);
             self.decide_lists(now, &mut actions);
+            self.decide_alerts(now, &mut actions);
             self.decide_jobs(now, &mut actions);
             self.plan = self.make_plan(now, fresh);
         }
@@ -285,6 +304,11 @@ impl Machine {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// What the actions in flight are about.
+    pub fn busy_keys(&self) -> impl Iterator<Item = &Key> {
+        self.busy_keys.iter()
     }
 
     /// Another scheduler leads: nothing is begun any more.

@@ -239,6 +239,7 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
         Effect::RecordDeregistered { worker } => store.record_deregistered(lease, worker).await,
         Effect::RecordJob { job, change } => store.record_told(lease, *job, change.as_ref()).await,
         Effect::SetWaiting { reasons } => store.set_waiting(lease, reasons).await,
+        Effect::SetAlerts { alerts } => store.set_alerts(lease, alerts).await,
         Effect::Reserve { .. }
         | Effect::EnsureRunnerGroup { .. }
         | Effect::CreateJitConfig { .. }

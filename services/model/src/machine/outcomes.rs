@@ -37,7 +37,12 @@ impl Machine {
                 Outcome::RunnerGroup(group) => {
                     self.groups.insert(demand.entity, group);
                 }
-                other => self.provision_trouble(&key, other, now, &mut actions),
+                other => {
+                    if let Key::Scope(scope) = &key {
+                        self.listed.insert(scope.clone(), begun);
+                    }
+                    self.provision_trouble(&key, other, now, &mut actions);
+                }
             },
             Effect::CreateJitConfig { worker, demand, .. } => match outcome {
                 Outcome::JitConfig { runner, jit } => self.provision(&worker, |p| {
@@ -62,10 +67,18 @@ impl Machine {
             }
             Effect::GetPod { worker } => self.pod_read(&key, &worker, outcome, now, &mut actions),
             Effect::DeletePod { worker, .. } => self.pod_deleted(&key, &worker, &outcome, now),
-            Effect::ListRunners { demand, .. } => match outcome {
-                Outcome::Runners(runners) => self.runners_listed(&demand, &runners, begun),
-                // A list that failed says nothing; it is not asked for again at once.
+            Effect::SetAlerts { alerts } => match outcome {
+                Outcome::Written => self.alerts_written(alerts),
+                _ => self.retry_later(&key, now),
+            },
+            Effect::ListRunners { demand, group } => match outcome {
+                Outcome::Runners(runners) => {
+                    self.note_runners(&demand, group, &runners, begun);
+                    self.runners_listed(&demand, &runners, begun);
+                }
+                // A list that failed says nothing; it is not asked for again at once. Its group may be gone.
                 _ => {
+                    self.groups.remove(&demand.entity);
                     self.listed.insert(demand.key().scope, begun);
                 }
             },
@@ -227,6 +240,8 @@ impl Machine {
         let making = self.is_making(worker);
         match outcome {
             Outcome::RunnerGone if making => self.provision(worker, |p| p.stage = Stage::Runner),
+            // A left over registration without a row.
+            Outcome::RunnerGone if !self.workers.contains_key(worker) => {}
             Outcome::RunnerGone => {
                 self.begin(
                     key.clone(),

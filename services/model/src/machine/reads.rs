@@ -9,7 +9,7 @@ use crate::rows::{Demand, WorkerRow};
 use crate::runners::RunnerState;
 use crate::surplus::{SurplusInput, surplus};
 use crate::view::Knowledge;
-use crate::{PodName, ScopeKey, Time};
+use crate::{EntityKind, PodName, ScopeKey, Time};
 
 use super::Machine;
 
@@ -31,12 +31,26 @@ impl Machine {
                 due.entry(scope).or_insert_with(|| row.demand.clone());
             }
         }
+        let asked: BTreeSet<ScopeKey> = due.keys().cloned().collect();
+        for (scope, demand) in self.scopes_to_look_at(now) {
+            due.entry(scope).or_insert(demand);
+        }
         for (scope, demand) in due {
+            let nobody_asks = !asked.contains(&scope);
             let key = Key::Scope(scope);
-            if self.may_begin(&key, now) {
-                let group = self.groups.get(&demand.entity).copied();
-                self.begin(key, Effect::ListRunners { demand, group }, now, actions);
+            if !self.may_begin(&key, now) {
+                continue;
             }
+            let group = self.groups.get(&demand.entity).copied();
+            // What is left over of an organisation is told by its group.
+            let group_first =
+                nobody_asks && group.is_none() && demand.kind == EntityKind::Organization;
+            let effect = if group_first {
+                Effect::EnsureRunnerGroup { demand }
+            } else {
+                Effect::ListRunners { demand, group }
+            };
+            self.begin(key, effect, now, actions);
         }
     }
 
