@@ -3,8 +3,8 @@
 //! One function a query, checked at compile time. Every connection has the environment's schema as its search path,
 //! so no query names it. Times that are compared with rows are the database's own.
 
-pub mod alerts;
-mod audit;
+mod alerts;
+pub mod audit;
 pub mod bench;
 mod events;
 mod intake;

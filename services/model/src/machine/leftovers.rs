@@ -239,7 +239,7 @@ mod tests {
     }
 
     /// A scope whose last worker ended lately, and a runner of another name there; looked at for so many seconds.
-    fn deletions(name: &str, row: Option<crate::rows::WorkerRow>, seconds: i64) -> Vec<i64> {
+    fn deletions(name: &str, row: Option<&crate::rows::WorkerRow>, seconds: i64) -> Vec<i64> {
         let mut machine = super::super::tests::machine();
         let ended = crate::rows::WorkerRow {
             status: Status::Completed,
@@ -249,8 +249,8 @@ mod tests {
         };
         let mut deleted = Vec::new();
         for second in (100..seconds).step_by(10) {
-            let rows = [Some(ended.clone()), row.clone()];
-            let rows = rows.into_iter().flatten().collect();
+            let rows = [Some(&ended), row];
+            let rows = rows.into_iter().flatten().cloned().collect();
             see(&mut machine, vec![], rows, vec![], 1, second);
             for action in machine.decide(at(second)) {
                 let outcome = match &action.effect {
@@ -281,7 +281,7 @@ mod tests {
             named_by: vec![named(1, Status::Running)],
             ..ours(LATE, personal(7, 70))
         };
-        assert!(deletions(LATE, Some(live), 1_200).is_empty());
+        assert!(deletions(LATE, Some(&live), 1_200).is_empty());
         assert!(deletions("somebody-elses-runner", None, 1_200).is_empty());
     }
 

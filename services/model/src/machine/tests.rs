@@ -72,7 +72,7 @@ fn asked(actions: &[Action]) -> usize {
     })
 }
 
-pub(super) fn ours(name: &str, demand: crate::rows::Demand) -> WorkerRow {
+pub(super) fn ours(name: &str, demand: Demand) -> WorkerRow {
     WorkerRow {
         epoch: Some(Epoch(1)),
         created_at: at(100),
