@@ -8,7 +8,10 @@ use rise_model::machine::Machine;
 use rise_model::rows::{DemandKey, NamedBy, WorkerRow};
 use rise_model::{EntityId, JobId, PodName, PoolName, Status};
 use sandbox::world::cluster::{Kind, Phase, PodView, Selection};
-use sandbox::world::github::{JobState, RunnerId as GitHubRunnerId, RunnerState};
+use sandbox::world::github::{
+    AccountId, InstallationState, JobState, RepositoryId, RunnerId as GitHubRunnerId, RunnerState,
+    Scope,
+};
 
 use crate::objects;
 use crate::process::Process;
@@ -51,7 +54,8 @@ impl Sim {
             let pod = self.world.cluster.pod(name.as_str());
             Before {
                 busy,
-                bound: self.tables.named_by(name).iter().any(|job| job.is_open()),
+                bound: self.tables.named_by(name).iter().any(|job| job.is_open())
+                    && !self.is_out_of_sight(name),
                 pod_lives: pod.as_ref().is_some_and(|pod| !pod.is_terminal()),
                 pod_runs: pod.is_some_and(|pod| pod.phase == Phase::Running),
             }
@@ -83,13 +87,35 @@ impl Sim {
         }
     }
 
+    /// An account does not let the App see it: nobody hears how its jobs end.
+    fn hides(&self, account: AccountId) -> bool {
+        let mut all = self.world.github.installations();
+        !all.any(|it| it.account == account && it.state == InstallationState::Active)
+    }
+
+    /// Jobs of an account that removed the App are tried again and again, until they fail.
+    pub(crate) fn anybody_hides(&self) -> bool {
+        let mut all = self.world.github.accounts();
+        all.any(|account| self.hides(account.id))
+    }
+
+    fn is_out_of_sight(&self, worker: &PodName) -> bool {
+        let row = self.tables.workers.get(worker);
+        row.is_some_and(|worker| self.hides(AccountId(worker.row.demand.entity.0)))
+    }
+
+    fn owner_hides(&self, repository: RepositoryId) -> bool {
+        let repository = self.world.github.repository_by_id(repository);
+        repository.is_some_and(|repository| self.hides(repository.owner))
+    }
+
     /// A row that a machine knows to be bound is closed only when its pod has ended.
     pub(crate) fn check_begun(&mut self, effect: &Effect, machine_knows: Option<&WorkerRow>) {
         let Effect::MarkFinished { worker, .. } = effect else {
             return;
         };
         let pod = self.world.cluster.pod(worker.as_str());
-        let ended = pod.is_some_and(|pod| pod.is_terminal());
+        let ended = pod.is_some_and(|pod| pod.is_terminal()) || self.is_out_of_sight(worker);
         if machine_knows.is_some_and(WorkerRow::is_bound) && !ended {
             self.violated(format!(
                 "the row of {worker} is to be closed, which has a job"
@@ -298,7 +324,8 @@ impl Sim {
                 continue;
             };
             let routed = offered.labels.iter().all(|label| label != setup::LABELS[2]);
-            if offered.state != JobState::Queued || !routed {
+            let hidden = self.owner_hides(offered.repository);
+            if offered.state != JobState::Queued || !routed || hidden {
                 continue;
             }
             let id = JobId(job.0);
@@ -430,9 +457,10 @@ impl Sim {
             return Err("nobody leads".to_owned());
         }
         let machines = self.processes.iter().filter_map(Process::machine);
-        // Lists of runners are read for a while after all is over.
-        let asks = |key: &Key| matches!(key, Key::Scope(_));
-        if machines.flat_map(Machine::busy_keys).any(|key| !asks(key)) {
+        // Questions to GitHub go on for a while after all is over.
+        let asks = |key: &Key| matches!(key, Key::Scope(_) | Key::Job(_));
+        let busy = machines.flat_map(Machine::busy_keys).any(|key| !asks(key));
+        if busy && !self.anybody_hides() {
             return Err("effects are in flight".to_owned());
         }
         for job in self.jobs.values() {
@@ -454,7 +482,11 @@ impl Sim {
             let row = self.tables.workers.get(&name);
             let excused = !rules::LEFTOVERS_GO && self.leftovers.contains(&runner.id);
             let live = row.is_some_and(|worker| worker.row.is_live());
-            if !live && !excused && runner.name.starts_with(PREFIX) {
+            let hidden = match runner.scope {
+                Scope::Organization(account) => self.hides(account),
+                Scope::Repository(repository) => self.owner_hides(repository),
+            };
+            if !live && !hidden && !excused && runner.name.starts_with(PREFIX) {
                 return Err(format!("runner {name} is registered without a live row"));
             }
         }
@@ -465,6 +497,9 @@ impl Sim {
         let Some(job) = self.world.github.job(sandbox::world::github::JobId(id.0)) else {
             return Ok(());
         };
+        if self.owner_hides(job.repository) {
+            return Ok(());
+        }
         let routed = job.labels.iter().all(|label| label != setup::LABELS[2]);
         let row = self.tables.jobs.get(&id);
         match (job.state, row) {
@@ -512,7 +547,9 @@ impl Sim {
         if !row.is_live() {
             // Its pod and its runner are looked at from their side.
             let told = format!("worker {name} ended and is not written as deregistered");
-            return row.deregistered_at.map(|_| ()).ok_or(told);
+            let before_us = row.epoch.is_none();
+            let done = before_us || row.deregistered_at.is_some();
+            return done.then_some(()).ok_or(told);
         }
         let Some(pod) = pod.filter(|pod| !pod.is_terminal()) else {
             return Err(format!(

@@ -62,6 +62,12 @@ pub(crate) enum FaultKind {
     LyingNotFound,
     /// A runner is registered long after the call for it was given up.
     LateRegistration,
+    /// An account removes the App for good.
+    Uninstalled,
+    /// The row of a worker is lost.
+    RowLost,
+    /// A row is as the service before it leaves them: without the columns that were added.
+    RowAsBefore,
 }
 
 /// The faults that the rules which exist today answer.
@@ -89,6 +95,9 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::HangsAfterJob,
     FaultKind::LyingNotFound,
     FaultKind::LateRegistration,
+    FaultKind::Uninstalled,
+    FaultKind::RowLost,
+    FaultKind::RowAsBefore,
 ];
 
 /// The faults that need rules 4 to 10, leftovers, or missed deliveries: to be moved up as these come.
@@ -307,6 +316,16 @@ pub(crate) enum What {
     LyingNotFound {
         lasts: i64,
     },
+    Uninstalled {
+        account: usize,
+    },
+    RowLost {
+        which: usize,
+        annotated: bool,
+    },
+    RowAsBefore {
+        which: usize,
+    },
 }
 
 impl What {
@@ -337,6 +356,9 @@ impl What {
             | Self::Cancel { .. }
             | Self::NextPod { .. }
             | Self::WatchExpired
+            | Self::Uninstalled { .. }
+            | Self::RowLost { .. }
+            | Self::RowAsBefore { .. }
             | Self::PodDeleted { .. } => 0,
         }
     }
@@ -541,7 +563,7 @@ pub(crate) fn fault(kind: FaultKind, setting: Setting, draw: &mut Draw) -> What 
         FaultKind::BoardAway => What::BoardAway {
             board,
             loss: draw.one_of(&[BoardLoss::PoweredOff, BoardLoss::Unreachable]),
-            lasts,
+            lasts: draw.one_of(&[lasts, lasts, lasts, 900_000]),
         },
         FaultKind::Cordon => What::Cordon { board, lasts },
         FaultKind::NoSlots => What::NoSlots { board, lasts },
@@ -588,6 +610,16 @@ pub(crate) fn fault(kind: FaultKind, setting: Setting, draw: &mut Draw) -> What 
             lasts,
         },
         FaultKind::LyingNotFound => What::LyingNotFound { lasts },
+        FaultKind::Uninstalled => What::Uninstalled {
+            account: draw.one_of(&[0, 1, 2]),
+        },
+        FaultKind::RowLost => What::RowLost {
+            which: usize::try_from(draw.between(0, 5)).unwrap_or_default(),
+            annotated: draw.percent(60),
+        },
+        FaultKind::RowAsBefore => What::RowAsBefore {
+            which: usize::try_from(draw.between(0, 5)).unwrap_or_default(),
+        },
         FaultKind::LateRegistration => What::Calls {
             call: Call::JitConfig,
             trouble: Trouble::Late,

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use rise_model::Time;
 use rise_model::cluster::{
     APP, APP_LABEL, Annotated, CONTAINER, ContainerState, ENTITY_ID_LABEL, Node, Phase, Pod,
-    RUNNER_RESOURCE, Readiness, TOLERATED, Taint, TaintEffect, Termination,
+    RUNNER_RESOURCE, Readiness, TOLERATED, Taint, TaintEffect, Termination, WORKER_ANNOTATION,
+    WorkerNote,
 };
 use rise_model::config::{BOARD_LABEL, Pool};
 use rise_model::rows::WorkerRow;
@@ -64,7 +65,12 @@ pub(crate) fn pod(document: &Value) -> Pod {
             .as_str()
             .into(),
         labels: texts(&metadata["labels"]),
-        worker: Annotated::Nothing,
+        worker: match metadata["annotations"][WORKER_ANNOTATION].as_str() {
+            None => Annotated::Nothing,
+            Some(note) => serde_json::from_str(note).map_or(Annotated::Unreadable, |note| {
+                Annotated::Worker(Box::new(note))
+            }),
+        },
         node: text(&spec["nodeName"]).map(|name| name.as_str().into()),
         phase: Phase::parse(status["phase"].as_str().unwrap_or_default()),
         created_at: time(&metadata["creationTimestamp"]).unwrap_or_default(),
@@ -148,11 +154,24 @@ fn taint(taint: &Value) -> Taint {
 
 /// A runner's pod, as far as the pretend cluster looks at it.
 pub(crate) fn runner_pod(worker: &WorkerRow, pool: &Pool, jit_config: &str) -> Value {
+    let demand = &worker.demand;
+    let note = WorkerNote {
+        entity_id: demand.entity,
+        entity_name: demand.entity_name.clone(),
+        entity_type: demand.kind,
+        installation_id: demand.installation,
+        repo_id: demand.repo,
+        repo_full_name: demand.repo_full_name.clone(),
+        job_labels: demand.labels.clone(),
+        k8s_pool: demand.pool.clone(),
+        k8s_image: demand.image.clone(),
+    };
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
             "name": worker.name,
+            "annotations": { WORKER_ANNOTATION: json!(note).to_string() },
             "labels": {
                 APP_LABEL: APP,
                 ENTITY_ID_LABEL: worker.demand.entity.to_string(),

@@ -11,6 +11,8 @@ use crate::trace::Trace;
 const REASONS_WITHIN: TimeDelta = TimeDelta::minutes(2);
 /// After the last fault nothing without a cause is left.
 const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(20);
+/// A pod that nobody knows runs ten minutes before its log is believed, and only then its registration is left over.
+const UNKNOWN_POD_TAKES: TimeDelta = TimeDelta::minutes(15);
 /// How often it is looked whether that is so.
 const LOOK_EVERY: TimeDelta = TimeDelta::seconds(5);
 /// Then, for this long, nothing happens any more.
@@ -23,6 +25,20 @@ pub(crate) fn play(history: History, trace: Trace) -> Played {
     let mut sim = Sim::new(history, trace);
     let last_fault = sim.at(last_fault);
     sim.run_until(last_fault);
+    let unknown = |event: &Event| {
+        matches!(
+            event.what,
+            What::RowLost {
+                annotated: false,
+                ..
+            }
+        )
+    };
+    let within = if sim.history.events.iter().any(unknown) {
+        SETTLED_WITHIN + UNKNOWN_POD_TAKES
+    } else {
+        SETTLED_WITHIN
+    };
     let mut reasons_true = false;
     let mut why;
     loop {
@@ -41,7 +57,7 @@ pub(crate) fn play(history: History, trace: Trace) -> Played {
         if why.is_ok() {
             break;
         }
-        if since >= SETTLED_WITHIN {
+        if since >= within {
             why = sim.settled(Jobs::MayRun);
             break;
         }
@@ -72,6 +88,8 @@ fn still(sim: &mut Sim) {
     let (rounds, begun) = (sim.rounds - rounds, sim.begun - begun);
     if let Err(why) = sim.settled(Jobs::MayRun) {
         sim.violated(format!("all was settled, and then {why}"));
+    } else if sim.anybody_hides() {
+        // It goes on trying.
     } else if begun > 0 {
         sim.violated(format!("all is settled, and {begun} effects were begun"));
     } else if rounds > STILL_ROUNDS {

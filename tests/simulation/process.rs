@@ -574,11 +574,16 @@ impl Sim {
         let Some(rows) = rows else {
             return self.set_tick(id);
         };
+        let gone = self.tables.gone_scopes();
+        let Some(term) = self.term(id) else {
+            return;
+        };
         let Rows {
             begun,
             jobs,
             workers,
         } = *rows;
+        term.machine.observe(Observation::GoneScopes(gone));
         term.machine.observe(Observation::Rows {
             jobs,
             workers,

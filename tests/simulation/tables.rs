@@ -11,7 +11,9 @@ use rise_model::jobs::JobChange;
 use rise_model::plan::Ask;
 use rise_model::rows::{Demand, JobRow, NamedBy, WorkerRow};
 use rise_model::workers::{CondemnReason, Finish};
-use rise_model::{Epoch, JobId, PodName, RunnerId, ScopeKey, Status, Time};
+use rise_model::{
+    AppId, EntityId, Epoch, InstallationId, JobId, PodName, RunnerId, ScopeKey, Status, Time,
+};
 
 /// A scheduler process: which one, and how often it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,12 +56,23 @@ pub(crate) struct Worker {
     pub(crate) failure: Option<String>,
 }
 
+/// A row of `installation_events` about an installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InstallationEvent {
+    pub(crate) event: String,
+    pub(crate) installation: InstallationId,
+    pub(crate) entity: Option<EntityId>,
+    pub(crate) app: AppId,
+}
+
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) workers: BTreeMap<PodName, Worker>,
     /// The open ones.
     pub(crate) alerts: Vec<Alert>,
+    /// What was delivered of installations, in order.
+    events: Vec<InstallationEvent>,
     epoch: Epoch,
     holder: Option<Holder>,
     expires_at: Option<Time>,
@@ -71,6 +84,7 @@ impl Tables {
             jobs: BTreeMap::new(),
             workers: BTreeMap::new(),
             alerts: Vec::new(),
+            events: Vec::new(),
             epoch: Epoch(0),
             holder: None,
             expires_at: None,
@@ -485,6 +499,57 @@ impl Tables {
             }
         }
         newest.values().map(|row| row.demand.clone()).collect()
+    }
+
+    /// What the job asked for that names a pod.
+    pub(crate) fn job_of(&self, pod: &PodName) -> Option<Demand> {
+        let mut naming = self
+            .jobs
+            .values()
+            .filter(|job| job.pod.as_ref() == Some(pod));
+        naming.next().map(|job| job.demand.clone())
+    }
+
+    /// Inserts the row of a pod that has none.
+    pub(crate) fn adopt(&mut self, lease: Lease, row: &WorkerRow) -> Write {
+        if !self.leads(lease) {
+            return Write::Deposed;
+        }
+        if self.workers.contains_key(&row.name) {
+            return Write::NotWritten;
+        }
+        let row = WorkerRow {
+            epoch: Some(lease.epoch),
+            ..row.clone()
+        };
+        self.workers
+            .insert(row.name.clone(), Worker { row, failure: None });
+        Write::Written
+    }
+
+    /// An installation event was delivered.
+    pub(crate) fn record_event(&mut self, event: InstallationEvent) {
+        self.events.push(event);
+    }
+
+    /// The scopes of workers whose installation is deleted or suspended and no newer one is there.
+    pub(crate) fn gone_scopes(&self) -> Vec<ScopeKey> {
+        let gone = |demand: &Demand| {
+            let of_it = |event: &&InstallationEvent| event.installation == demand.installation;
+            let last = self.events.iter().rev().find(of_it)?;
+            let ends = ["installation.deleted", "installation.suspend"];
+            let newer = self.events.iter().rev().take_while(|event| *event != last);
+            let mut again = newer.filter(|event| {
+                event.entity == Some(demand.entity)
+                    && event.app == last.app
+                    && ["installation.created", "installation.unsuspend"]
+                        .contains(&event.event.as_str())
+            });
+            (ends.contains(&last.event.as_str()) && again.next().is_none())
+                .then(|| demand.key().scope)
+        };
+        let rows = self.workers.values().map(|worker| &worker.row);
+        rows.filter_map(|row| gone(&row.demand)).collect()
     }
 
     /// Which alerts are open.

@@ -375,8 +375,6 @@ pub struct Rules {
     pub scopes_every: Span,
     /// A board that has been NotReady for this long is dead if GitHub says so too.
     pub board_dead_after: Span,
-    /// A worker on a board that has been NotReady for this long no longer counts towards caps.
-    pub board_lost_after: Span,
     /// A third of the boards NotReady within this time: it is not the boards.
     pub boards_suspect_within: Span,
     /// The cluster must have answered for this long before boards are believed to be dead again.

@@ -149,6 +149,23 @@ pub enum Effect {
         /// The version that was seen; `None` where only the object matters.
         resource_version: Option<ResourceVersion>,
     },
+    /// Delete a pod of a dead board, without grace.
+    DropPod {
+        /// Which.
+        worker: PodName,
+        /// The object that was seen.
+        uid: PodUid,
+    },
+    /// Look for the job that names a pod.
+    FindJobOf {
+        /// Which pod.
+        worker: PodName,
+    },
+    /// Write the row of a pod that has none.
+    AdoptWorker {
+        /// The row.
+        row: Box<WorkerRow>,
+    },
     /// Read a pod's log for the runner's marks.
     ReadLog {
         /// Which.
@@ -285,6 +302,8 @@ pub enum Outcome {
     NotThere,
     /// All runners of a scope.
     Runners(Vec<Runner>),
+    /// What the job asked for that names a pod, if one does.
+    JobOf(Option<Box<Demand>>),
     /// GitHub does not have the runner (any more).
     RunnerGone,
     /// GitHub says that the runner has a job.

@@ -8,6 +8,8 @@
 //! these become effects.
 
 pub mod alerts;
+pub mod boards;
+mod by_log;
 pub mod cluster;
 pub mod config;
 pub mod effects;

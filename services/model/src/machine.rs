@@ -3,11 +3,14 @@
 //!
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
+mod adopt;
 mod alerts;
 mod asking;
 #[cfg(test)]
 mod ending_tests;
 mod leftovers;
+#[cfg(test)]
+mod lost_tests;
 mod outcomes;
 mod reads;
 mod rounds;
@@ -17,6 +20,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::alerts::Alert;
+use crate::boards::{Suspicion, suspicion};
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
 use crate::effects::{Action, ActionId, Effect, Key};
@@ -79,6 +83,8 @@ pub enum Observation {
     Alerts(Vec<Alert>),
     /// The scopes that had a worker in the last days.
     Scopes(Vec<Demand>),
+    /// The scopes of present workers that GitHub lets us see no more, by what it delivered.
+    GoneScopes(Vec<ScopeKey>),
 }
 
 /// A demand key that is not tried for a while.
@@ -95,6 +101,8 @@ struct LogRead {
     /// When that reading was begun.
     begun: Option<Time>,
     failing_since: Option<Time>,
+    /// Since when every reading was whole and without an unfinished job.
+    free_since: Option<Time>,
 }
 
 /// An action without an answer yet.
@@ -145,6 +153,12 @@ pub struct Machine {
     /// The alerts that the table has open, once they were read.
     open_alerts: Option<alerts::Open>,
     leftovers: leftovers::Leftovers,
+    /// Since when pods are seen that have no row.
+    rowless: BTreeMap<PodName, Time>,
+    gone: BTreeSet<ScopeKey>,
+    /// Since when the API server answers again after a silence that this leader saw.
+    answering_since: Option<Time>,
+    suspicion: Suspicion,
     decided_at: Option<Time>,
     round: u64,
     plan: Plan,
@@ -181,6 +195,10 @@ impl Machine {
             github_not_assigning: false,
             open_alerts: None,
             leftovers: leftovers::Leftovers::default(),
+            rowless: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            answering_since: None,
+            suspicion: Suspicion::None,
             round: 0,
             decided_at: None,
             plan: Plan::default(),
@@ -197,13 +215,17 @@ impl Machine {
                 begun,
             } => self.observe_rows(jobs, workers, begun),
             Observation::Pods { pods, begun } => self.cluster.pods_listed(pods, begun),
-            Observation::Nodes { nodes, begun } => self.cluster.nodes_listed(nodes, begun),
+            Observation::Nodes { nodes, begun } => {
+                self.note_answer(begun);
+                self.cluster.nodes_listed(nodes, begun);
+            }
             Observation::Pod(pod, at) => self.cluster.pod_seen(*pod, at),
             Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
             Observation::Node(node, at) => self.cluster.node_seen(*node, at),
             Observation::NodeGone(name, at) => self.cluster.node_gone(&name, at),
             Observation::Alerts(alerts) => self.alerts_read(alerts),
             Observation::Scopes(demands) => self.scopes_read(demands),
+            Observation::GoneScopes(scopes) => self.gone = scopes.into_iter().collect(),
         }
     }
 
@@ -248,6 +270,15 @@ impl Machine {
         self.note_scopes();
     }
 
+    /// A list that comes long after the one before tells that the API server was away.
+    fn note_answer(&mut self, begun: Time) {
+        let stale_after = self.config.rules.cluster_stale_after.delta();
+        let before = self.cluster.as_of();
+        if before.is_some_and(|before| begun - before >= stale_after) {
+            self.answering_since = Some(begun);
+        }
+    }
+
     /// One round: what should be done now. Keys with an action in flight are left out.
     pub fn decide(&mut self, now: Time) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -261,7 +292,10 @@ impl Machine {
         // What to give up follows from who would wait: the plan comes first, and again when rows are about to change.
         self.plan = self.make_plan(now, fresh);
         if fresh {
+            let answering = self.answering_since;
+            self.suspicion = suspicion(&self.cluster, answering, now, &self.config.rules);
             self.find_surplus(now);
+            self.decide_adoptions(now, &mut actions);
             self.decide_workers(now, &mut actions);
             self.decide_finished_pods(now, &mut actions);
             self.decide_leftovers(now, &mut actions);

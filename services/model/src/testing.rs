@@ -180,7 +180,6 @@ pub(crate) fn rules() -> Rules {
         leftovers_for: Span::seconds(900),
         scopes_every: Span::seconds(86_400),
         board_dead_after: Span::seconds(300),
-        board_lost_after: Span::seconds(3600),
         boards_suspect_within: Span::seconds(300),
         boards_suspect_for: Span::seconds(1800),
         scope_gone_after: Span::seconds(600),

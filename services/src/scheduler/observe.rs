@@ -157,6 +157,7 @@ async fn list_once(
     };
     let (nodes, pods) =
         tokio::try_join!(doors.kubernetes.list_nodes(), doors.kubernetes.list_pods())?;
+    let names: Vec<String> = pods.items.iter().map(|pod| pod.name.to_string()).collect();
     // The receiver is gone only when this leader's time is over.
     let _ = seen
         .send(Observation::Nodes {
@@ -170,6 +171,16 @@ async fn list_once(
             begun,
         })
         .await;
+    match doors.store.gone_scopes(&names).await {
+        Ok(scopes) => {
+            let _ = seen.send(Observation::GoneScopes(scopes)).await;
+        }
+        // What was known stays known; the round's own read tells of the trouble.
+        Err(error) => tracing::debug!(
+            error = %WithCauses(&error),
+            "which installations are gone could not be read"
+        ),
+    }
     Ok(())
 }
 

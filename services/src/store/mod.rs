@@ -3,10 +3,12 @@
 //! One function a query, checked at compile time. Every connection has the environment's schema as its search path,
 //! so no query names it. Times that are compared with rows are the database's own.
 
+mod adopt;
 mod alerts;
 pub mod audit;
 pub mod bench;
 mod events;
+mod gone;
 mod intake;
 mod jobs;
 mod kept;

@@ -106,7 +106,7 @@ impl Store {
         let rows = sqlx::query!(
             r#"SELECT DISTINCT ON (entity_type, entity_id, repo_id, repo_full_name) entity_id, entity_name, entity_type,
                  installation_id, repo_full_name, repo_id, job_labels, k8s_pool, k8s_image
-               FROM workers WHERE created_at > now() - interval '2 days'
+               FROM workers WHERE created_at > now() - interval '2 days' AND installation_id <> 0
                ORDER BY entity_type, entity_id, repo_id, repo_full_name, created_at DESC LIMIT 1000"#
         )
         .fetch_all(&self.pool)
@@ -181,7 +181,7 @@ fn unreadable(what: &str, name: &str, entity_type: &str) {
     );
 }
 
-fn labels(value: Value) -> SentLabels {
+pub(super) fn labels(value: Value) -> SentLabels {
     // A row of the replaced service always holds a list of strings; anything else carries no label.
     SentLabels::new(serde_json::from_value(value).unwrap_or_default())
 }

@@ -42,7 +42,6 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
             ("leftovers_apart", values.leftovers_apart),
             ("scopes_every", values.scopes_every),
             ("board_dead_after", values.board_dead_after),
-            ("board_lost_after", values.board_lost_after),
             ("boards_suspect_within", values.boards_suspect_within),
             ("boards_suspect_for", values.boards_suspect_for),
             ("scope_gone_after", values.scope_gone_after),

@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 
 use crate::alerts::{Alert, AlertKey, AlertName};
+use crate::boards::Suspicion;
 use crate::cluster::{Phase, Pod};
 use crate::effects::{Action, Effect, Key};
 use crate::log::LoggedJob;
 use crate::rows::WorkerRow;
 use crate::runners::RunnerState;
 use crate::view::Knowledge;
+use crate::workers::CondemnReason;
 use crate::{PodName, Time};
 
 use super::Machine;
@@ -53,6 +55,7 @@ impl Machine {
     /// Everything that a person should look at now.
     fn alerts(&self, now: Time) -> Vec<Alert> {
         let mut alerts = self.alerts_of_the_whole();
+        alerts.extend(self.unknown_pods());
         for row in self.workers.values() {
             if let Knowledge::Present(pod) = self.cluster.pod(&row.name)
                 && pod.phase == Phase::Running
@@ -65,12 +68,33 @@ impl Machine {
         alerts
     }
 
+    /// Nobody told us where its runner is registered.
+    fn unknown_pods(&self) -> impl Iterator<Item = Alert> {
+        let unknown = self
+            .workers
+            .values()
+            .filter(|row| row.is_live() && row.condemned == Some(CondemnReason::UnknownPod));
+        unknown.map(|row| {
+            let text = format!(
+                "no row, annotation or job tells of pod {}; it takes no part in the plan and goes when its log shows \
+                 no job",
+                row.name
+            );
+            Alert::new(AlertName::UnknownPod, &row.name, text)
+        })
+    }
+
     fn alerts_of_the_whole(&self) -> Vec<Alert> {
         let mut alerts = Vec::new();
         if self.github_not_assigning {
             let text = "runners of several accounts are idle beside jobs that wait for them; GitHub does not hand \
                         jobs out, nothing is ended";
             alerts.push(Alert::new(AlertName::GithubNotAssigning, "", text));
+        }
+        if self.suspicion == Suspicion::ControlPlane {
+            let text = "so many boards went silent together, or the API server with them, that the boards are not to \
+                        blame; nothing is done to their workers: look at the control plane and the network";
+            alerts.push(Alert::new(AlertName::BoardsSuspect, "", text));
         }
         if self.pods_vanished() {
             let text = "half of the running workers or more lost their pods at once; nothing is ended until they are \

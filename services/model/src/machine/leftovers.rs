@@ -70,7 +70,8 @@ impl Machine {
 
     /// Remembers where there are workers, and when the last one ended.
     pub(super) fn note_scopes(&mut self) {
-        for row in self.workers.values() {
+        let known = self.workers.values();
+        for row in known.filter(|row| row.demand.scope_is_known()) {
             let scope = self
                 .leftovers
                 .scopes
@@ -83,12 +84,27 @@ impl Machine {
             scope.demand.clone_from(&row.demand);
             scope.last_ended = scope.last_ended.max(row.completed_at);
         }
+        // Where the runner of a pod is registered that nobody knows is anybody's guess among its account's scopes.
+        for row in self
+            .workers
+            .values()
+            .filter(|row| !row.demand.scope_is_known())
+        {
+            for scope in self.leftovers.scopes.values_mut() {
+                if scope.demand.entity == row.demand.entity {
+                    scope.last_ended = scope.last_ended.max(row.completed_at);
+                }
+            }
+        }
     }
 
     /// Scopes whose runners should be listed although no worker asks for it.
     pub(super) fn scopes_to_look_at(&self, now: Time) -> BTreeMap<ScopeKey, Demand> {
         let rules = &self.config.rules;
         let due = self.leftovers.scopes.iter().filter(|(key, scope)| {
+            if self.gone.contains(key) {
+                return false;
+            }
             let watched = self.leftovers.sighted.contains_key(key)
                 || scope
                     .last_ended

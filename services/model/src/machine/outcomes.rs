@@ -82,6 +82,14 @@ impl Machine {
                     self.listed.insert(demand.key().scope, begun);
                 }
             },
+            Effect::DropPod { worker, .. } => match outcome {
+                Outcome::PodDeleted | Outcome::NoPod => self.cluster.pod_gone(&worker, now),
+                _ => self.retry_later(&key, now),
+            },
+            Effect::FindJobOf { worker } => {
+                self.job_of_found(&key, &worker, outcome, now, &mut actions);
+            }
+            Effect::AdoptWorker { row } => self.adopted(&key, *row, &outcome, now),
             Effect::GetJob { job, .. } => self.job_told(&key, job, &outcome, now, &mut actions),
             Effect::GetRun { .. } => {
                 if let Key::Job(job) = key {
@@ -369,10 +377,17 @@ impl Machine {
             Outcome::Log(log) if log.is_whole(started) || log.job != LoggedJob::None => {
                 read.failing_since = None;
                 read.begun = Some(begun);
+                match log.job {
+                    LoggedJob::Running { .. } => read.free_since = None,
+                    LoggedJob::None | LoggedJob::Completed { .. } => {
+                        read.free_since.get_or_insert(begun);
+                    }
+                }
                 read.evidence = Some(log);
             }
             _ => {
                 read.failing_since.get_or_insert(now);
+                read.free_since = None;
                 let at = now + self.config.rules.log_retry.delta();
                 self.retry_at.insert(key.clone(), at);
             }
@@ -512,7 +527,7 @@ impl Machine {
         self.begin(key.clone(), effect, now, actions);
     }
 
-    fn retry_later(&mut self, key: &Key, now: Time) {
+    pub(super) fn retry_later(&mut self, key: &Key, now: Time) {
         self.retry_at
             .insert(key.clone(), now + self.config.rules.retry_after.delta());
     }

@@ -59,12 +59,15 @@ impl Machine {
         let Knowledge::Present(pod) = self.cluster.pod(&row.name) else {
             return false;
         };
-        pod.phase == Phase::Running
+        // A board that cannot be heard may have started it, and may have been told to end it.
+        let silent = self.cluster.is_silent(pod) && !pod.phase.has_ended();
+        let due = |at: Time| now - at >= self.config.rules.runners_every.delta();
+        let runs = pod.phase == Phase::Running
             && pod.deletion_at.is_none()
-            && !row.is_bound()
-            && pod
-                .container_started_at()
-                .is_some_and(|at| now - at >= self.config.rules.runners_every.delta())
+            && pod.container_started_at().is_some_and(due);
+        let can_be_asked =
+            row.demand.scope_is_known() && !self.gone.contains(&row.demand.key().scope);
+        can_be_asked && ((runs && !row.is_bound()) || silent)
     }
 
     /// Takes a whole list of a scope's runners.
@@ -80,7 +83,10 @@ impl Machine {
             .filter(|row| row.demand.key().scope == scope)
             // A list begun before the container said nothing of the runner in it.
             .filter(|row| match self.cluster.pod(&row.name) {
-                Knowledge::Present(pod) => pod.container_started_at().is_some_and(|at| at < begun),
+                Knowledge::Present(pod) => match pod.container_started_at() {
+                    Some(at) => at < begun,
+                    None => self.cluster.is_silent(pod),
+                },
                 Knowledge::Absent | Knowledge::Unknown => false,
             })
             .map(|row| row.name.clone())

@@ -759,9 +759,11 @@ fn a_pod_on_a_board_that_cannot_be_heard_may_have_started() {
             ..node("board-0")
         };
         machine.observe(Observation::Node(Box::new(silent), at(101)));
+        let actions = machine.decide(at(102));
+        let asks = |action: &Action| matches!(action.effect, Effect::ListRunners { .. });
         assert!(
-            machine.decide(at(102)).is_empty(),
-            "its pod is as it was last heard"
+            actions.iter().all(asks),
+            "its pod is as it was last heard: {actions:#?}"
         );
         machine.observe(Observation::Node(Box::new(node("board-0")), at(103)));
         let actions = machine.decide(at(104));
