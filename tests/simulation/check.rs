@@ -544,6 +544,10 @@ impl Sim {
     fn worker_settled(&self, row: &WorkerRow, jobs: Jobs) -> Result<(), String> {
         let name = &row.name;
         let pod = self.world.cluster.pod(name.as_str());
+        if pod.is_none() && self.is_out_of_sight(name) {
+            // Jobs of an account that removed the App are tried until they fail.
+            return Ok(());
+        }
         if !row.is_live() {
             // Its pod and its runner are looked at from their side.
             let told = format!("worker {name} ended and is not written as deregistered");
