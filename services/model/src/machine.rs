@@ -4,6 +4,9 @@
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
 mod asking;
+mod dependencies;
+#[cfg(test)]
+mod dependencies_tests;
 #[cfg(test)]
 mod ending_tests;
 mod outcomes;
@@ -16,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
+use crate::dependencies::Breakers;
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::log::LogEvidence;
 use crate::plan::Plan;
@@ -128,6 +132,8 @@ pub struct Machine {
     runners: BTreeMap<PodName, RunnerHistory>,
     /// When GitHub was last asked about a job.
     asked: BTreeMap<JobId, Time>,
+    /// Whom it is no use to call.
+    breakers: Breakers,
     /// When the last list of a scope's runners was begun.
     listed: BTreeMap<ScopeKey, Time>,
     /// Workers that may be given up in this round.
@@ -164,6 +170,7 @@ impl Machine {
             waiting_keys: BTreeMap::new(),
             runners: BTreeMap::new(),
             asked: BTreeMap::new(),
+            breakers: Breakers::default(),
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
@@ -182,7 +189,11 @@ impl Machine {
                 workers,
                 begun,
             } => self.observe_rows(jobs, workers, begun),
-            Observation::Pods { pods, begun } => self.cluster.pods_listed(pods, begun),
+            Observation::Pods { pods, begun } => {
+                let before = self.cluster.as_of();
+                self.cluster.pods_listed(pods, begun);
+                self.cluster_listed(before, begun);
+            }
             Observation::Nodes { nodes, begun } => self.cluster.nodes_listed(nodes, begun),
             Observation::Pod(pod, at) => self.cluster.pod_seen(*pod, at),
             Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
@@ -243,6 +254,7 @@ impl Machine {
         let fresh = self.cluster_fresh(now);
         // What to give up follows from who would wait: the plan comes first, and again when rows are about to change.
         self.plan = self.make_plan(now, fresh);
+        self.decide_probes(now, &mut actions);
         if fresh {
             self.find_surplus(now);
             self.decide_workers(now, &mut actions);
@@ -262,7 +274,14 @@ impl Machine {
             && self.retry_at.get(key).is_none_or(|at| *at <= now)
     }
 
+    /// Begins an effect, unless whom it asks is out of reach: then it is wanted again in a later round.
     fn begin(&mut self, key: Key, effect: Effect, now: Time, actions: &mut Vec<Action>) {
+        if self.admits(&effect) {
+            self.begin_unasked(key, effect, now, actions);
+        }
+    }
+
+    fn begin_unasked(&mut self, key: Key, effect: Effect, now: Time, actions: &mut Vec<Action>) {
         let id = ActionId(self.next_id);
         self.next_id += 1;
         self.busy_keys.insert(key.clone());
@@ -300,6 +319,7 @@ impl Machine {
         let back_offs = self.back_offs.values().map(|back_off| back_off.until);
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
+            .chain(self.breakers.next_probe())
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()
     }
@@ -308,6 +328,12 @@ impl Machine {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What is out of reach.
+    #[must_use]
+    pub fn breakers(&self) -> &Breakers {
+        &self.breakers
     }
 
     /// What is known of the cluster.

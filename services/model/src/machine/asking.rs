@@ -54,10 +54,16 @@ impl Machine {
             let Some(job) = self.jobs.iter().find(|job| job.id == id) else {
                 continue;
             };
-            let demand = job.demand.clone();
+            let effect = Effect::GetJob {
+                job: id,
+                demand: job.demand.clone(),
+            };
+            if !self.admits(&effect) {
+                continue;
+            }
             left -= 1;
             self.asked.insert(id, now);
-            self.begin(key, Effect::GetJob { job: id, demand }, now, actions);
+            self.begin(key, effect, now, actions);
         }
     }
 
