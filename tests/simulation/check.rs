@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use rise_model::effects::{Effect, Outcome};
 use rise_model::machine::Machine;
 use rise_model::rows::{DemandKey, NamedBy, WorkerRow};
-use rise_model::{EntityId, JobId, PodName, PoolName, Status};
+use rise_model::{EntityId, JobId, PodName, PoolName, Status, Time};
 use sandbox::world::cluster::{Kind, Phase, PodView, Selection};
 use sandbox::world::github::{
     JobId as GitHubJobId, JobState, RunnerId as GitHubRunnerId, RunnerState,
@@ -422,6 +422,12 @@ impl Sim {
             .filter(|w| self.world.cluster.pod(w.row.name.as_str()).is_none())
             .count();
         free.saturating_sub(unscheduled + without_pod)
+    }
+
+    /// When the last job that was run ended, as far as any did.
+    pub(crate) fn last_job_over(&self) -> Time {
+        let ended = self.world.github.jobs().filter_map(|job| job.completed_at);
+        ended.max().unwrap_or_else(setup::beginning)
     }
 
     // --- the end -----------------------------------------------------------------------------------------------------

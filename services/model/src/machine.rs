@@ -21,6 +21,7 @@ use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
 use crate::dependencies::Breakers;
 use crate::effects::{Action, ActionId, Effect, Key};
+use crate::jobs::JobChange;
 use crate::log::LogEvidence;
 use crate::plan::Plan;
 use crate::provision::Provision;
@@ -134,6 +135,8 @@ pub struct Machine {
     asked: BTreeMap<JobId, Time>,
     /// Whom it is no use to call.
     breakers: Breakers,
+    /// Jobs that GitHub called queued, and whose run it then called over: they are asked about once more.
+    runs_over: BTreeMap<JobId, JobChange>,
     /// When the last list of a scope's runners was begun.
     listed: BTreeMap<ScopeKey, Time>,
     /// Workers that may be given up in this round.
@@ -171,6 +174,7 @@ impl Machine {
             runners: BTreeMap::new(),
             asked: BTreeMap::new(),
             breakers: Breakers::default(),
+            runs_over: BTreeMap::new(),
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
