@@ -6,11 +6,11 @@ use chrono::TimeDelta;
 use rise_model::effects::{Effect, Key, Outcome};
 use rise_model::machine::Machine;
 use rise_model::rows::{DemandKey, NamedBy, WorkerRow};
-use rise_model::{EntityId, JobId, PodName, PoolName, Status};
+use rise_model::{EntityId, JobId, PodName, PoolName, Status, Time};
 use sandbox::world::cluster::{Kind, Phase, PodView, Selection};
 use sandbox::world::github::{
-    AccountId, InstallationState, JobState, RepositoryId, RunnerId as GitHubRunnerId, RunnerState,
-    Scope,
+    AccountId, InstallationState, JobId as GitHubJobId, JobState, RepositoryId,
+    RunnerId as GitHubRunnerId, RunnerState, Scope,
 };
 
 use crate::objects;
@@ -329,6 +329,9 @@ impl Sim {
                 continue;
             }
             let id = JobId(job.0);
+            if self.nobody_was_told_of(*job) {
+                continue;
+            }
             let row = self
                 .tables
                 .jobs
@@ -389,6 +392,9 @@ impl Sim {
                 must(lately, "no worker of its key failed lately")
             }
             "cluster_unreachable" => Err("the cluster can be read".to_owned()),
+            "github_unreachable" | "github_budget" | "installation_suspended" => {
+                Err("GitHub answers".to_owned())
+            }
             other => Err(format!("`{other}` is no reason")),
         }
     }
@@ -443,6 +449,12 @@ impl Sim {
         free.saturating_sub(unscheduled + without_pod)
     }
 
+    /// When the last job that was run ended, as far as any did.
+    pub(crate) fn last_job_over(&self) -> Time {
+        let ended = self.world.github.jobs().filter_map(|job| job.completed_at);
+        ended.max().unwrap_or_else(setup::beginning)
+    }
+
     // --- the end -----------------------------------------------------------------------------------------------------
 
     /// Whether everything has come to where it should be; jobs that run must be over, or may go on.
@@ -493,6 +505,11 @@ impl Sim {
         Ok(())
     }
 
+    /// No delivery told of it, and it is looked for by another rule, if at all.
+    fn nobody_was_told_of(&self, job: GitHubJobId) -> bool {
+        self.unheard.contains(&job) && !self.tables.jobs.contains_key(&JobId(job.0))
+    }
+
     fn job_settled(&self, id: JobId, jobs: Jobs) -> Result<(), String> {
         let Some(job) = self.world.github.job(sandbox::world::github::JobId(id.0)) else {
             return Ok(());
@@ -502,6 +519,9 @@ impl Sim {
         }
         let routed = job.labels.iter().all(|label| label != setup::LABELS[2]);
         let row = self.tables.jobs.get(&id);
+        if self.nobody_was_told_of(job.id) {
+            return Ok(());
+        }
         match (job.state, row) {
             (_, None) if !routed => Ok(()),
             (_, Some(_)) if !routed => Err(format!("job {id} has a row but no route")),

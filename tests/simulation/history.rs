@@ -91,6 +91,7 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::DeliveriesLate,
     FaultKind::DeliveriesDoubled,
     FaultKind::PodDeleted,
+    FaultKind::Suspended,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
     FaultKind::LyingNotFound,
@@ -101,11 +102,7 @@ pub(crate) const ENABLED: &[FaultKind] = &[
 ];
 
 /// The faults that need rules 4 to 10, leftovers, or missed deliveries: to be moved up as these come.
-pub(crate) const NOT_YET: &[FaultKind] = &[
-    FaultKind::DeliveryLost,
-    FaultKind::KillStuck,
-    FaultKind::Suspended,
-];
+pub(crate) const NOT_YET: &[FaultKind] = &[FaultKind::DeliveryLost, FaultKind::KillStuck];
 
 /// Which calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

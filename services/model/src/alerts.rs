@@ -23,13 +23,11 @@ pub enum AlertName {
     BoardsSuspect,
     /// A pod of ours of which no row, annotation or job tells. The subject is the pod.
     UnknownPod,
-    /// A job is near the end of the time that it may take. The subject is the worker.
-    JobTimeNear,
 }
 
 impl AlertName {
     /// Every name: an open row of another name is somebody else's.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::JobUnaccounted,
         Self::LogUnreadable,
         Self::GithubNotAssigning,
@@ -37,7 +35,6 @@ impl AlertName {
         Self::KillStuck,
         Self::BoardsSuspect,
         Self::UnknownPod,
-        Self::JobTimeNear,
     ];
 
     /// The word in the table.
@@ -51,7 +48,6 @@ impl AlertName {
             Self::KillStuck => "kill_stuck",
             Self::BoardsSuspect => "boards_suspect",
             Self::UnknownPod => "unknown_pod",
-            Self::JobTimeNear => "job_time_near",
         }
     }
 
@@ -69,7 +65,7 @@ impl AlertName {
             | Self::LogUnreadable
             | Self::GithubNotAssigning
             | Self::BoardsSuspect => true,
-            Self::PodsVanished | Self::KillStuck | Self::UnknownPod | Self::JobTimeNear => false,
+            Self::PodsVanished | Self::KillStuck | Self::UnknownPod => false,
         }
     }
 }

@@ -173,8 +173,7 @@ impl Machine {
             | AlertName::PodsVanished
             | AlertName::KillStuck
             | AlertName::BoardsSuspect
-            | AlertName::UnknownPod
-            | AlertName::JobTimeNear => false,
+            | AlertName::UnknownPod => false,
         };
         let gone = of_a_worker && {
             let pod = self.cluster.pod(&PodName::new(key.subject.clone()));
