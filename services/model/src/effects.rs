@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cluster::Pod;
+use crate::deliveries::{DeliveryEffect, DeliveryOutcome};
 use crate::github::{Job, Run, Runner};
 use crate::jobs::JobChange;
 use crate::log::LogEvidence;
@@ -12,8 +13,8 @@ use crate::plan::Ask;
 use crate::rows::{Demand, WorkerRow};
 use crate::workers::{CondemnReason, Finish};
 use crate::{
-    JobId, NodeName, PodName, PodUid, ResourceVersion, RunId, RunnerGroupId, RunnerId, ScopeKey,
-    Time,
+    AppId, JobId, NodeName, PodName, PodUid, ResourceVersion, RunId, RunnerGroupId, RunnerId,
+    ScopeKey, Time,
 };
 
 /// Numbers an action within one process.
@@ -38,6 +39,8 @@ pub enum Key {
     Scope(ScopeKey),
     /// One job.
     Job(JobId),
+    /// The deliveries of an App.
+    Deliveries(AppId),
 }
 
 /// An effect with its address.
@@ -205,6 +208,8 @@ pub enum Effect {
         /// Which.
         worker: PodName,
     },
+    /// A step of recovering an App's deliveries.
+    Deliveries(AppId, DeliveryEffect),
     /// Write why jobs wait.
     SetWaiting {
         /// The reasons that changed; `None` clears.
@@ -295,6 +300,8 @@ pub enum Outcome {
     Log(LogEvidence),
     /// What tells why a pod failed.
     Diagnostics(Value),
+    /// What came of a step of recovering deliveries.
+    Deliveries(DeliveryOutcome),
     /// The statement changed its row.
     Written,
     /// The row was not as expected; somebody else was there first.

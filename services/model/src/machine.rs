@@ -4,6 +4,9 @@
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
 mod asking;
+mod deliveries;
+#[cfg(test)]
+mod deliveries_tests;
 #[cfg(test)]
 mod ending_tests;
 mod outcomes;
@@ -16,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
+use crate::deliveries::{Recoveries, Recovery};
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::log::LogEvidence;
 use crate::plan::Plan;
@@ -34,6 +38,8 @@ pub struct MachineConfig {
     pub caps: Caps,
     /// Times and limits.
     pub rules: Rules,
+    /// How missed deliveries are recovered, if they are here.
+    pub recovery: Option<Recovery>,
 }
 
 /// Something that was read of the outside.
@@ -133,6 +139,8 @@ pub struct Machine {
     /// Workers that may be given up in this round.
     surplus: BTreeSet<PodName>,
     github_not_assigning: bool,
+    /// Where the recovery of deliveries stands.
+    recoveries: Recoveries,
     decided_at: Option<Time>,
     round: u64,
     plan: Plan,
@@ -167,6 +175,7 @@ impl Machine {
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
+            recoveries: Recoveries::new(),
             round: 0,
             decided_at: None,
             plan: Plan::default(),
@@ -253,6 +262,7 @@ impl Machine {
         }
         self.decide_reserve(now, &mut actions);
         self.decide_waiting(now, &mut actions);
+        self.decide_deliveries(now, &mut actions);
         actions
     }
 
@@ -287,6 +297,11 @@ impl Machine {
         self.in_flight.len()
     }
 
+    /// What they are about.
+    pub fn keys_in_flight(&self) -> impl Iterator<Item = &Key> {
+        self.busy_keys.iter()
+    }
+
     /// Another scheduler leads: nothing is begun any more.
     #[must_use]
     pub fn is_deposed(&self) -> bool {
@@ -300,6 +315,7 @@ impl Machine {
         let back_offs = self.back_offs.values().map(|back_off| back_off.until);
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
+            .chain(self.deliveries_due())
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()
     }

@@ -6,6 +6,7 @@
 
 mod app;
 mod budget;
+mod deliveries;
 mod error;
 mod installations;
 mod jobs;

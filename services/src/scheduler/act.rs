@@ -1,6 +1,8 @@
 //! Performs effects: one remote call or one statement each, and what came of it as data. JIT configurations stay in
 //! here behind a handle.
 
+mod deliveries;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -201,6 +203,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
         Effect::Diagnose { worker } => {
             Outcome::Diagnostics(json!(kubernetes.diagnostics(&worker).await))
         }
+        Effect::Deliveries(app, effect) => deliveries::perform(doors, lease, app, effect).await,
         write => perform_write(doors, lease, write).await,
     }
 }
@@ -252,6 +255,7 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
         | Effect::GetPod { .. }
         | Effect::DeletePod { .. }
         | Effect::ReadLog { .. }
+        | Effect::Deliveries(..)
         | Effect::Diagnose { .. } => Ok(Write::NotWritten),
     };
     match written {
