@@ -85,6 +85,7 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::DeliveriesLate,
     FaultKind::DeliveriesDoubled,
     FaultKind::PodDeleted,
+    FaultKind::Suspended,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
     FaultKind::DeliveryLost,
@@ -93,7 +94,6 @@ pub(crate) const ENABLED: &[FaultKind] = &[
 /// The faults that need rules 4 to 10 or leftovers: to be moved up as these come.
 pub(crate) const NOT_YET: &[FaultKind] = &[
     FaultKind::KillStuck,
-    FaultKind::Suspended,
     FaultKind::LyingNotFound,
     FaultKind::LateRegistration,
 ];

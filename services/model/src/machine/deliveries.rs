@@ -113,8 +113,8 @@ impl Machine {
                 self.recoveries.entry(app).or_default().counted = None;
                 None
             }
-            (effect, _) => {
-                self.delivery_trouble(key, app, effect, now);
+            (effect, outcome) => {
+                self.delivery_trouble(key, app, effect, &outcome, now);
                 None
             }
         };
@@ -143,7 +143,14 @@ impl Machine {
     }
 
     /// A step got no answer. A look is taken anew soon; a delivery that was to be asked for still is.
-    fn delivery_trouble(&mut self, key: &Key, app: AppId, effect: DeliveryEffect, now: Time) {
+    fn delivery_trouble(
+        &mut self,
+        key: &Key,
+        app: AppId,
+        effect: DeliveryEffect,
+        outcome: &Outcome,
+        now: Time,
+    ) {
         let stands = self.recoveries.entry(app).or_default();
         match effect {
             DeliveryEffect::ReadCursor
@@ -153,9 +160,14 @@ impl Machine {
             // It is in `counted`; what was to be given up is found again by the next look.
             DeliveryEffect::Redeliver { .. } | DeliveryEffect::GiveUp { .. } => {}
         }
-        // GitHub in trouble is not asked every moment.
-        let pause = self.config.rules.log_retry.delta();
-        self.retry_at.insert(key.clone(), now + pause);
+        // GitHub in trouble is not asked every moment, and never before the time that it named.
+        let soon = now + self.config.rules.log_retry.delta();
+        let until = match outcome {
+            Outcome::NotNow { hindrance, .. } => hindrance.until,
+            _ => None,
+        };
+        let at = until.map_or(soon, |until| until.max(soon));
+        self.retry_at.insert(key.clone(), at);
     }
 
     /// When something about deliveries is next due.

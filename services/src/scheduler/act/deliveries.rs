@@ -4,7 +4,7 @@ use rise_model::AppId;
 use rise_model::deliveries::{DeliveryEffect, DeliveryOutcome, Missed};
 use rise_model::effects::Outcome;
 
-use super::{Doors, database, missing_or_trouble};
+use super::{Doors, trouble};
 use crate::store::{Lease, Looked, StoreError, Write};
 
 pub(super) async fn perform(
@@ -17,11 +17,11 @@ pub(super) async fn perform(
     match effect {
         DeliveryEffect::ReadCursor => match store.delivery_cursor(app).await {
             Ok(seen_until) => Outcome::Deliveries(DeliveryOutcome::Cursor(seen_until)),
-            Err(error) => database(&error),
+            Err(error) => trouble::database(&error),
         },
         DeliveryEffect::ReadLog { kind, since } => match github.delivery_log(kind, since).await {
             Ok(log) => Outcome::Deliveries(DeliveryOutcome::Log(log)),
-            Err(error) => missing_or_trouble(&error),
+            Err(error) => trouble::by_app_key(&doors.clock, kind, &error),
         },
         DeliveryEffect::Record { says, seen_until } => {
             match store.record_look(lease, app, &says, seen_until).await {
@@ -29,7 +29,7 @@ pub(super) async fn perform(
                     Outcome::Deliveries(DeliveryOutcome::Missing(missing))
                 }
                 Ok(Looked::Deposed) => Outcome::Deposed,
-                Err(error) => database(&error),
+                Err(error) => trouble::database(&error),
             }
         }
         DeliveryEffect::CountTry { missed } => written(store.count_try(lease, missed.guid).await),
@@ -39,7 +39,7 @@ pub(super) async fn perform(
                     told(app, &missed);
                     Outcome::Deliveries(DeliveryOutcome::Accepted)
                 }
-                Err(error) => missing_or_trouble(&error),
+                Err(error) => trouble::by_app_key(&doors.clock, kind, &error),
             }
         }
         DeliveryEffect::GiveUp { missed } => {
@@ -57,7 +57,7 @@ fn written(write: Result<Write, StoreError>) -> Outcome {
         Ok(Write::Written) => Outcome::Written,
         Ok(Write::NotWritten) => Outcome::NotWritten,
         Ok(Write::Deposed) => Outcome::Deposed,
-        Err(error) => database(&error),
+        Err(error) => trouble::database(&error),
     }
 }
 
