@@ -17,3 +17,4 @@ pub mod github;
 pub mod kubernetes;
 pub mod scheduler;
 pub mod store;
+mod style;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use rise_model::config::{Environment, Pool};
 use rise_model::machine::MachineConfig;
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,8 @@ pub struct SchedulerConfig {
     pub machine: MachineConfig,
     /// Its rhythm.
     pub section: SchedulerSection,
+    /// Who brings it sees everything on the pages; without one everybody does.
+    pub dashboard_token: Option<SecretString>,
 }
 
 impl SchedulerConfig {
@@ -60,7 +63,8 @@ pub async fn serve(
     let (status, seen) = watch::channel(SchedulerStatus::default());
     let drain_within = config.section.drain_within.std();
     let http_stop = CancellationToken::new();
-    let router = pages::router(store.clone(), seen, config.section.pages);
+    let token = config.dashboard_token.clone();
+    let router = pages::router(store.clone(), seen, config.section.pages, token);
     let http = tokio::spawn({
         let http_stop = http_stop.clone();
         async move {

@@ -1,10 +1,13 @@
-//! The scheduler's HTTP: whether it is alive and ready, and the replaced service's `.json` pages.
+//! The scheduler's HTTP: whether it is alive and ready, and the replaced service's pages, for people and as JSON.
 //!
-//! Everything is GET, reads only, and is answered within a set time: a page that cannot be made in time, or while the
+//! Everything but the sign-in form is GET, reads only, and is answered within a set time: a page that cannot be made in time, or while the
 //! database fails, is a 503 that says so. Nothing is cached on the way, nothing is guessed from content.
 
+mod access;
+mod html;
 mod lists;
 mod params;
+mod privacy;
 mod ready;
 #[cfg(test)]
 mod tests;
@@ -14,9 +17,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use secrecy::SecretString;
 use tokio::sync::watch;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -42,6 +46,9 @@ struct Pages {
     store: PagesStore,
     status: watch::Receiver<SchedulerStatus>,
     limits: PagesSection,
+    /// `Prod` or `Staging`, for titles.
+    environment: String,
+    token: Option<access::Token>,
 }
 
 /// The scheduler's routes. They read on connections of their own, so that they cannot keep the scheduler waiting.
@@ -53,15 +60,25 @@ pub fn router(
     store: Store,
     status: watch::Receiver<SchedulerStatus>,
     limits: PagesSection,
+    token: Option<SecretString>,
 ) -> Router {
     let pages = Pages {
+        environment: capitalised(store.schema()),
         store: store.pages(&limits),
         status,
         limits,
+        token: token.as_ref().and_then(access::Token::of),
     };
     let routes = Router::new()
         .route("/health", get(async || "ok"))
         .route("/ready", get(ready::ready))
+        .route("/", get(async || Redirect::to("/usage")))
+        .route("/usage", get(html::usage::page))
+        .route("/history", get(html::jobs::page))
+        .route("/jobs", get(html::jobs::page))
+        .route("/workers", get(html::workers::page))
+        .route("/sign-in", get(access::form).post(access::sign_in))
+        .route("/sign-out", post(access::sign_out))
         .route("/usage.json", get(lists::usage))
         .route("/history.json", get(lists::jobs))
         .route("/jobs.json", get(lists::jobs))
@@ -69,9 +86,10 @@ pub fn router(
         .method_not_allowed_fallback(async || {
             (
                 StatusCode::METHOD_NOT_ALLOWED,
-                "this page answers GET only\n",
+                "this page does not take that method\n",
             )
         })
+        .layer(from_fn_with_state(pages.clone(), access::recognise))
         .with_state(pages);
     strict(routes, limits.answer_within.std())
 }
@@ -91,6 +109,14 @@ fn strict(routes: Router, answer_within: Duration) -> Router {
                 HeaderValue::from_static(value),
             ))
         })
+}
+
+/// `prod` as `Prod`.
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 fn too_slow() -> Response {

@@ -1,5 +1,8 @@
 //! The routes as their clients see them, on a real database.
 
+mod access;
+mod html;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -84,8 +87,18 @@ async fn get(router: &Router, path: &str) -> Answer {
     send(router, "GET", path).await
 }
 
+/// The routes with a token set.
+fn guarded(database: &TestDatabase, token: &str) -> Router {
+    router(
+        database.store(),
+        watch::channel(SchedulerStatus::default()).1,
+        page_limits(Span::seconds(4)),
+        Some(token.into()),
+    )
+}
+
 fn served(store: Store, status: watch::Receiver<SchedulerStatus>) -> Router {
-    router(store, status, page_limits(Span::seconds(4)))
+    router(store, status, page_limits(Span::seconds(4)), None)
 }
 
 fn routes(database: &TestDatabase) -> Router {
