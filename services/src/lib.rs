@@ -12,6 +12,7 @@
 
 mod causes;
 pub mod config;
+mod exposition;
 pub mod ghfe;
 pub mod github;
 pub mod kubernetes;

@@ -59,7 +59,11 @@ impl Stats {
     pub(super) async fn keep(&self, store: &Store, stop: CancellationToken) {
         let instance = Uuid::new_v4();
         let mut writes = 0;
-        while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(EVERY))
+            .await
+            .is_some()
+        {
             self.write(store, instance).await;
             if writes % SUM_UP_EVERY == 0
                 && let Err(error) = store.sum_up_ghfe_counters().await
@@ -68,7 +72,10 @@ impl Stats {
             }
             writes += 1;
         }
-        if tokio::time::timeout(WITHIN, self.write(store, instance)).await.is_err() {
+        if tokio::time::timeout(WITHIN, self.write(store, instance))
+            .await
+            .is_err()
+        {
             tracing::warn!("the last minute's counters could not be written in time");
         }
     }

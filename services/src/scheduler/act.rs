@@ -2,7 +2,7 @@
 //! here behind a handle.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::Rng;
 use rise_model::cluster::{PodSpecInput, WorkerNote};
@@ -21,6 +21,7 @@ use crate::store::{Lease, Reserved, Store, StoreError, Write};
 
 use super::SchedulerConfig;
 use super::clock::Clock;
+use super::metrics::Counters;
 
 /// GitHub's default group, and the only one that a repository has.
 const DEFAULT_GROUP: RunnerGroupId = RunnerGroupId(1);
@@ -36,6 +37,7 @@ pub(super) struct Doors {
     pub(super) github: GitHub,
     pub(super) kubernetes: Kubernetes,
     pub(super) clock: Clock,
+    pub(super) counters: Arc<Counters>,
     jits: Jits,
 }
 
@@ -45,6 +47,7 @@ impl Doors {
         store: Store,
         github: GitHub,
         kubernetes: Kubernetes,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             config,
@@ -52,6 +55,7 @@ impl Doors {
             github,
             kubernetes,
             clock: Clock::default(),
+            counters,
             jits: Jits::default(),
         }
     }

@@ -6,6 +6,7 @@
 mod act;
 mod clock;
 mod leader;
+mod metrics;
 mod observe;
 pub mod pages;
 mod run;
@@ -27,6 +28,7 @@ use crate::github::GitHub;
 use crate::kubernetes::Kubernetes;
 use crate::store::Store;
 
+use metrics::Counters;
 use status::SchedulerStatus;
 
 /// What a scheduler is told.
@@ -64,7 +66,13 @@ pub async fn serve(
     let drain_within = config.section.drain_within.std();
     let http_stop = CancellationToken::new();
     let token = config.dashboard_token.clone();
-    let router = pages::router(store.clone(), seen, config.section.pages, token);
+    let counters = Arc::new(Counters::default());
+    let sources = pages::Sources {
+        status: seen,
+        counters: Arc::clone(&counters),
+        github: github.usage(),
+    };
+    let router = pages::router(&store, sources, config.section.pages, token.as_ref());
     let http = tokio::spawn({
         let http_stop = http_stop.clone();
         async move {
@@ -73,7 +81,13 @@ pub async fn serve(
                 .await
         }
     });
-    let doors = Arc::new(act::Doors::new(config, store.clone(), github, kubernetes));
+    let doors = Arc::new(act::Doors::new(
+        config,
+        store.clone(),
+        github,
+        kubernetes,
+        counters,
+    ));
     let scheduling = run::run(doors, Uuid::new_v4(), status, stop.clone());
     // Pages are served until the lease is given back.
     tokio::pin!(scheduling);

@@ -29,7 +29,7 @@ pub(crate) fn as_stored(value: &serde_json::Value) -> Stored {
 /// Read-only connections for pages.
 #[derive(Debug, Clone)]
 pub(crate) struct PagesStore {
-    pool: PgPool,
+    pub(super) pool: PgPool,
 }
 
 /// A job as the pages show it.

@@ -45,7 +45,7 @@ impl Store {
                ON CONFLICT (instance, minute) DO UPDATE SET counters =
                  (SELECT jsonb_object_agg(key, total) FROM
                    (SELECT key, sum(value::numeric) AS total FROM
-                     (SELECT * FROM jsonb_each_text(s.counters) UNION ALL SELECT * FROM jsonb_each_text($2)) AS both
+                     (SELECT * FROM jsonb_each_text(s.counters) UNION ALL SELECT * FROM jsonb_each_text($2)) AS added
                     GROUP BY key) AS sums)"#,
             instance,
             counters
@@ -72,7 +72,7 @@ impl Store {
                  (SELECT jsonb_object_agg(key, total) FROM
                    (SELECT key, sum(value::numeric) AS total FROM
                      (SELECT * FROM jsonb_each_text(s.counters)
-                      UNION ALL SELECT * FROM jsonb_each_text(EXCLUDED.counters)) AS both
+                      UNION ALL SELECT * FROM jsonb_each_text(EXCLUDED.counters)) AS added
                     GROUP BY key) AS sums)"#,
             OLDER
         )
@@ -125,7 +125,10 @@ mod tests {
         let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
         for (instance, counters) in [
             (one, json!({"outcome:ok": 1, "le:0.005": 1, "sum_us": 4000})),
-            (one, json!({"outcome:ok": 2, "outcome:job_stored": 1, "le:inf": 3, "sum_us": 1_500_000})),
+            (
+                one,
+                json!({"outcome:ok": 2, "outcome:job_stored": 1, "le:inf": 3, "sum_us": 1_500_000}),
+            ),
             (two, json!({"outcome:ok": 4, "le:0.005": 4, "sum_us": 1})),
         ] {
             store.add_ghfe_counters(instance, &counters).await.unwrap();
@@ -144,7 +147,10 @@ mod tests {
             assert_eq!(database.value("SELECT count(*) FROM ghfe_stats").await, 1);
             assert_eq!(pages.ghfe_tally().await.unwrap(), expected);
         }
-        store.add_ghfe_counters(two, &json!({"outcome:ok": 1})).await.unwrap();
+        store
+            .add_ghfe_counters(two, &json!({"outcome:ok": 1}))
+            .await
+            .unwrap();
         database.execute("UPDATE ghfe_stats SET minute = minute - interval '3 hours' WHERE instance = '00000000-0000-0000-0000-000000000002'").await;
         store.sum_up_ghfe_counters().await.unwrap();
         assert_eq!(database.value("SELECT count(*) FROM ghfe_stats").await, 1);

@@ -161,7 +161,10 @@ fn github(families: &mut Families, pages: &Pages) {
         "rise_github_calls_total",
         "Calls of GitHub’s API by this process, by operation and answer.",
         calls.iter().map(|((operation, answer), count)| {
-            let labels = vec![("operation", operation.as_str()), ("answer", answer.as_str())];
+            let labels = vec![
+                ("operation", operation.as_str()),
+                ("answer", answer.as_str()),
+            ];
             (labels, float(*count))
         }),
     );
@@ -174,9 +177,8 @@ fn github(families: &mut Families, pages: &Pages) {
         "Installations that GitHub said a budget of in this hour.",
         [(Vec::new(), size(current.len()))],
     );
-    let share = |budget: &crate::github::Budget| {
-        float(budget.remaining) / float(budget.limit.max(1))
-    };
+    let share =
+        |budget: &crate::github::Budget| float(budget.remaining) / float(budget.limit.max(1));
     let lowest = current
         .iter()
         .min_by(|a, b| share(a).total_cmp(&share(b)))

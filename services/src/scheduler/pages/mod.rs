@@ -6,12 +6,14 @@
 mod access;
 mod html;
 mod lists;
+mod metrics;
 mod params;
 mod privacy;
 mod ready;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -24,8 +26,10 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use super::metrics::Counters;
 use super::status::SchedulerStatus;
 use crate::config::PagesSection;
+use crate::github::GitHubUsage;
 use crate::store::Store;
 use crate::store::pages::PagesStore;
 
@@ -45,33 +49,42 @@ const ALWAYS_SENT: [(HeaderName, &str); 4] = [
 struct Pages {
     store: PagesStore,
     status: watch::Receiver<SchedulerStatus>,
+    counters: Arc<Counters>,
+    github: GitHubUsage,
     limits: PagesSection,
     /// `Prod` or `Staging`, for titles.
     environment: String,
     token: Option<access::Token>,
 }
 
+/// What pages tell of this process, besides the tables.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) status: watch::Receiver<SchedulerStatus>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) github: GitHubUsage,
+}
+
 /// The scheduler's routes. They read on connections of their own, so that they cannot keep the scheduler waiting.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a router owns what it is made of; callers hand it a clone"
-)]
-pub fn router(
-    store: Store,
-    status: watch::Receiver<SchedulerStatus>,
+pub(super) fn router(
+    store: &Store,
+    sources: Sources,
     limits: PagesSection,
-    token: Option<SecretString>,
+    token: Option<&SecretString>,
 ) -> Router {
     let pages = Pages {
         environment: capitalised(store.schema()),
         store: store.pages(&limits),
-        status,
+        status: sources.status,
+        counters: sources.counters,
+        github: sources.github,
         limits,
-        token: token.as_ref().and_then(access::Token::of),
+        token: token.and_then(access::Token::of),
     };
     let routes = Router::new()
         .route("/health", get(async || "ok"))
         .route("/ready", get(ready::ready))
+        .route("/metrics", get(metrics::metrics))
         .route("/", get(async || Redirect::to("/usage")))
         .route("/usage", get(html::usage::page))
         .route("/history", get(html::jobs::page))

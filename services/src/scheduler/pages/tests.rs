@@ -2,6 +2,7 @@
 
 mod access;
 mod html;
+mod metrics;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -89,16 +90,25 @@ async fn get(router: &Router, path: &str) -> Answer {
 
 /// The routes with a token set.
 fn guarded(database: &TestDatabase, token: &str) -> Router {
-    router(
-        database.store(),
-        watch::channel(SchedulerStatus::default()).1,
-        page_limits(Span::seconds(4)),
-        Some(token.into()),
-    )
+    let status = watch::channel(SchedulerStatus::default()).1;
+    routed(&database.store(), status, Some(&token.into()))
 }
 
 fn served(store: Store, status: watch::Receiver<SchedulerStatus>) -> Router {
-    router(store, status, page_limits(Span::seconds(4)), None)
+    routed(&store, status, None)
+}
+
+fn routed(
+    store: &Store,
+    status: watch::Receiver<SchedulerStatus>,
+    token: Option<&secrecy::SecretString>,
+) -> Router {
+    let sources = super::Sources {
+        status,
+        counters: std::sync::Arc::default(),
+        github: crate::github::GitHubUsage::default(),
+    };
+    router(store, sources, page_limits(Span::seconds(4)), token)
 }
 
 fn routes(database: &TestDatabase) -> Router {
