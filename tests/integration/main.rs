@@ -10,6 +10,7 @@ mod architecture;
 mod bench;
 mod cli;
 mod docs;
+mod pages;
 mod picture;
 mod rise;
 mod sandbox;

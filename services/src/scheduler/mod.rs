@@ -71,6 +71,12 @@ pub async fn serve(
         status: seen,
         counters: Arc::clone(&counters),
         github: github.usage(),
+        pools: config
+            .machine
+            .pools
+            .iter()
+            .map(|pool| pool.name.to_string())
+            .collect(),
     };
     let router = pages::router(&store, sources, config.section.pages, token.as_ref());
     let http = tokio::spawn({

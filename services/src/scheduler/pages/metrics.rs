@@ -34,7 +34,7 @@ pub(super) async fn metrics(State(pages): State<Pages>) -> Result<Response, List
     );
     leading(&mut families, &status, &written);
     boards(&mut families, &written);
-    queue(&mut families, &queues, written.now);
+    queue(&mut families, &queues, &pages.pools, written.now);
     pages.counters.tell(&mut families);
     github(&mut families, &pages);
     webhooks(&mut families, &tally);
@@ -116,16 +116,16 @@ fn boards(families: &mut Families, written: &Written) {
     );
 }
 
-fn queue(families: &mut Families, queues: &[Queue], now: DateTime<Utc>) {
+fn queue(families: &mut Families, queues: &[Queue], pools: &[String], now: DateTime<Utc>) {
     let mut kept: BTreeMap<(&str, &str), (f64, f64)> = BTreeMap::new();
     for queue in queues {
-        let full = kept.len() >= VALUES * 4;
         let reason = match queue.reason.as_str() {
             "" => "not_planned",
             code if is_word(code) => code,
             _ => "other",
         };
-        let pool = if full { "other" } else { &queue.k8s_pool };
+        let known = pools.iter().find(|pool| **pool == queue.k8s_pool);
+        let pool = known.map_or("other", String::as_str);
         let age = (now - queue.oldest).as_seconds_f64().max(0.0);
         let entry = kept.entry((pool, reason)).or_default();
         *entry = (

@@ -51,6 +51,7 @@ struct Pages {
     status: watch::Receiver<SchedulerStatus>,
     counters: Arc<Counters>,
     github: GitHubUsage,
+    pools: Arc<[String]>,
     limits: PagesSection,
     /// `Prod` or `Staging`, for titles.
     environment: String,
@@ -63,6 +64,8 @@ pub(super) struct Sources {
     pub(super) status: watch::Receiver<SchedulerStatus>,
     pub(super) counters: Arc<Counters>,
     pub(super) github: GitHubUsage,
+    /// The configured pools.
+    pub(super) pools: Arc<[String]>,
 }
 
 /// The scheduler's routes. They read on connections of their own, so that they cannot keep the scheduler waiting.
@@ -78,6 +81,7 @@ pub(super) fn router(
         status: sources.status,
         counters: sources.counters,
         github: sources.github,
+        pools: sources.pools,
         limits,
         token: token.and_then(access::Token::of),
     };

@@ -107,6 +107,7 @@ fn routed(
         status,
         counters: std::sync::Arc::default(),
         github: crate::github::GitHubUsage::default(),
+        pools: ["p".to_owned()].into(),
     };
     router(store, sources, page_limits(Span::seconds(4)), token)
 }

@@ -171,7 +171,7 @@ fn made(pages: &Pages, session: Session, read: Read) -> UsagePage {
             total(count(boards.len()), "boards", None),
             total(
                 read.failed,
-                "workers failed in the last hour",
+                "failed workers in the last hour",
                 Some("/workers?status=failed"),
             ),
         ],

@@ -40,12 +40,28 @@ struct Row {
     repository: Option<Shown>,
     labels: Vec<Shown>,
     pool: Shown,
-    image: Shown,
+    image: Image,
     board: Option<Shown>,
     jobs: Vec<i64>,
     story: Vec<Shown>,
     failure: Option<Failure>,
     created: Moment,
+}
+
+/// A reference: its end tells images apart, the rest is long.
+#[derive(Debug)]
+struct Image {
+    whole: Shown,
+    end: Shown,
+}
+
+impl Image {
+    fn of(reference: &str) -> Self {
+        Self {
+            whole: Shown::line(reference),
+            end: Shown::line(reference.rsplit('/').next().unwrap_or(reference)),
+        }
+    }
 }
 
 pub(in super::super) async fn page(
@@ -89,7 +105,7 @@ fn row(worker: WorkerEntry, now: Now, logs: Logs) -> Row {
         repository: worker.repo_full_name.as_deref().map(Shown::line),
         labels: labels(&worker.job_labels),
         pool: Shown::line(&worker.k8s_pool),
-        image: Shown::line(&worker.k8s_image),
+        image: Image::of(&worker.k8s_image),
         board: worker
             .k8s_node
             .as_deref()
@@ -107,7 +123,7 @@ fn story(worker: &WorkerEntry, now: Now) -> Vec<Shown> {
     let mut say = |text: String| story.push(Shown::line(&text));
     let (made, runs, ended) = (worker.created_at, worker.running_at, worker.completed_at);
     match Status::parse(&worker.status) {
-        Some(Status::Pending) => say(format!("starts since {}", length(made, now))),
+        Some(Status::Pending) => say(format!("starting for {}", length(made, now))),
         Some(Status::Running) => {
             if let Some(began) = runs {
                 say(format!("runs {}", length(began, now)));

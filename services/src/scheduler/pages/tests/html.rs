@@ -141,7 +141,7 @@ async fn a_worker_is_shown_with_its_failure_folded_in() {
                  "DeadlineExceeded"}' WHERE pod_name = 'w-2'"#,
         )
         .await;
-    let page = get(&super::routes(&database), "/workers").await.text;
+    let page = get(&routes(&database), "/workers").await.text;
     assert!(page.contains("<summary>DeadlineExceeded</summary>"));
     assert!(
         page.contains("[1, &#34;&lt;b&gt;&#34;]") || page.contains("[1, \u{26}quot;&lt;b&gt;"),
@@ -305,7 +305,7 @@ async fn usage_tells_of_boards_queue_and_accounts() {
     let page = get(&routes(&database), "/usage").await.text;
     assert_eq!(
         text(&page, r#"<ul class="totals">"#, "</ul>"),
-        "2 waiting 1 running 1 boards free 3 boards 1 workers failed in the last hour"
+        "2 waiting 1 running 1 boards free 3 boards 1 failed workers in the last hour"
     );
     assert_eq!(
         text(&page, r#"<ul class="counts">"#, "</ul>"),
