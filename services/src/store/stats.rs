@@ -127,16 +127,19 @@ mod tests {
             (one, json!({"outcome:ok": 1, "le:0.005": 1, "sum_us": 4000})),
             (
                 one,
-                json!({"outcome:ok": 2, "outcome:job_stored": 1, "le:inf": 3, "sum_us": 1_500_000}),
+                json!({"outcome:ok": 2, "outcome:job_stored": 1, "le:inf": 3, "sum_us": 1_496_000}),
             ),
-            (two, json!({"outcome:ok": 4, "le:0.005": 4, "sum_us": 1})),
+            (
+                two,
+                json!({"outcome:ok": 4, "le:0.005": 4, "sum_us": 500_000}),
+            ),
         ] {
             store.add_ghfe_counters(instance, &counters).await.unwrap();
         }
         let expected = Tally {
             outcomes: [("job_stored".to_owned(), 1), ("ok".to_owned(), 7)].into(),
             buckets: vec![(Some(2), 5), (None, 3)],
-            seconds: 1.504_001,
+            seconds: 2.0,
         };
         assert_eq!(pages.ghfe_tally().await.unwrap(), expected);
         for _ in 0..2 {

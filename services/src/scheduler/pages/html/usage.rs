@@ -130,7 +130,7 @@ pub(in super::super) async fn page(
     Extension(session): Extension<Session>,
 ) -> Result<Response, ListFailed> {
     let read = read(&pages, session.viewer()).await?;
-    Ok(answer(StatusCode::OK, &made(&pages, session, read)))
+    Ok(answer(StatusCode::OK, &made(&pages, session, &read)))
 }
 
 async fn read(pages: &Pages, viewer: Viewer) -> Result<Read, StoreError> {
@@ -150,7 +150,7 @@ async fn read(pages: &Pages, viewer: Viewer) -> Result<Read, StoreError> {
     })
 }
 
-fn made(pages: &Pages, session: Session, read: Read) -> UsagePage {
+fn made(pages: &Pages, session: Session, read: &Read) -> UsagePage {
     let now = read.written.now;
     let state = read.written.state.clone().unwrap_or_default();
     let boards: Vec<BoardEntry> = list(&state, "boards");
@@ -182,7 +182,7 @@ fn made(pages: &Pages, session: Session, read: Read) -> UsagePage {
             .collect(),
         breakers: breakers(&state),
         longest: read.longest.iter().map(|job| longest(job, now)).collect(),
-        pools: pools(&state, &boards, &read, now),
+        pools: pools(&state, &boards, read, now),
         unnamed: (read.unnamed > 0).then(|| {
             let jobs = counted(read.unnamed, "job", "jobs");
             format!("{jobs} of private repositories are counted but not named here.")
