@@ -334,7 +334,7 @@ async fn usage_tells_of_boards_queue_and_accounts() {
 async fn a_page_says_who_leads_and_warns_of_silence() {
     let database = TestDatabase::create().await;
     let (publish, status) = watch::channel(SchedulerStatus::default());
-    let routes = served(database.store(), status);
+    let routes = served(&database.store(), status);
     database
         .execute("INSERT INTO scheduler_state (epoch, round, at, state) VALUES (1, 9, now() - interval '61 s', '{}')")
         .await;

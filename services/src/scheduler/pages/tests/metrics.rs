@@ -42,7 +42,7 @@ async fn metrics_tell_of_queue_slots_leader_and_webhooks() {
         last_good_round_at: Some(Utc::now()),
         ..SchedulerStatus::default()
     };
-    let routes = served(database.store(), watch::channel(status).1);
+    let routes = served(&database.store(), watch::channel(status).1);
     let answer = get(&routes, "/metrics").await;
     assert_eq!(answer.status, StatusCode::OK);
     let kind = answer.headers[header::CONTENT_TYPE].to_str().unwrap();
