@@ -33,7 +33,7 @@ struct UsagePage {
     /// The whole in a line: number and word.
     totals: Vec<Total>,
     alerts: Vec<AlertLine>,
-    breakers: Vec<Shown>,
+    breakers: Vec<Breaker>,
     longest: Vec<Longest>,
     pools: Vec<Pool>,
     unnamed: Option<String>,
@@ -52,6 +52,14 @@ struct AlertLine {
     subject: Option<Shown>,
     text: Option<Shown>,
     since: Moment,
+}
+
+#[derive(Debug)]
+struct Breaker {
+    party: Shown,
+    trouble: Shown,
+    since: Moment,
+    message: Option<Shown>,
 }
 
 #[derive(Debug)]
@@ -180,7 +188,7 @@ fn made(pages: &Pages, session: Session, read: &Read) -> UsagePage {
             .iter()
             .map(|alert| alert_line(alert, session.viewer(), now))
             .collect(),
-        breakers: breakers(&state),
+        breakers: breakers(&state, session.viewer(), now),
         longest: read.longest.iter().map(|job| longest(job, now)).collect(),
         pools: pools(&state, &boards, read, now),
         unnamed: (read.unnamed > 0).then(|| {
@@ -202,18 +210,24 @@ fn alert_line(alert: &OpenAlert, viewer: Viewer, now: Now) -> AlertLine {
     }
 }
 
-/// Breakers that are not closed, where the leader's version tells of them.
-fn breakers(state: &Value) -> Vec<Shown> {
+/// Breakers that are open, where the leader's version tells of them. What was said can name a repository.
+fn breakers(state: &Value, viewer: Viewer, now: Now) -> Vec<Breaker> {
     #[derive(Deserialize)]
-    struct Breaker {
-        dependency: String,
-        state: String,
+    struct Open {
+        party: String,
+        trouble: String,
+        since: Now,
+        #[serde(default)]
+        message: String,
     }
-    let breakers: Vec<Breaker> = list(state, "breakers");
-    breakers
-        .iter()
-        .filter(|breaker| breaker.state != "closed")
-        .map(|breaker| Shown::line(&format!("{}: {}", breaker.dependency, breaker.state)))
+    let open: Vec<Open> = list(state, "breakers");
+    open.iter()
+        .map(|open| Breaker {
+            party: Shown::line(&open.party),
+            trouble: Shown::line(&open.trouble.replace('_', " ")),
+            since: Moment::ago(open.since, now),
+            message: viewer.sees_all().then(|| Shown::line(&open.message)),
+        })
         .collect()
 }
 

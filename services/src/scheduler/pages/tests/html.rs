@@ -171,7 +171,7 @@ async fn strangers_words_stay_words() {
              INSERT INTO scheduler_state (epoch, round, at, state) SELECT 1, 1, now(), jsonb_build_object('leader', e,
                  'pools', jsonb_build_array(jsonb_build_object('name', e)), 'boards', jsonb_build_array(
                  jsonb_build_object('name', e, 'pool', e, 'state', e, 'worker', e)), 'breakers',
-                 jsonb_build_array(jsonb_build_object('dependency', e, 'state', e)))
+                 jsonb_build_array(jsonb_build_object('party', e, 'trouble', e, 'since', now(), 'message', e)))
              FROM (SELECT '{quoted}'::text AS e) AS evil;"
         ))
         .await;
@@ -285,7 +285,8 @@ async fn usage_tells_of_boards_queue_and_accounts() {
             {"name": "b-3", "pool": "p", "state": "new_word"},
             {"broken": true},
         ],
-        "breakers": [{"dependency": "github", "state": "open"}, {"dependency": "x", "state": "closed"}],
+        "breakers": [{"party": "app:organization", "trouble": "no_answer", "since": "2026-01-02T03:04:05Z",
+                       "probe_at": "2026-01-02T03:04:05Z", "message": "timed out"}],
     });
     database
         .execute(&format!(
@@ -318,7 +319,11 @@ async fn usage_tells_of_boards_queue_and_accounts() {
         "{page}"
     );
     assert!(page.contains("breaker open") && page.contains("GitHub does not answer"));
-    assert!(page.contains("github: open") && !page.contains("x: closed") && !page.contains("gone"));
+    assert!(
+        text(&page, r#"<h2 id="breakers">"#, "</ul>")
+            .ends_with("app:organization no answer 2026-01-02 timed out")
+    );
+    assert!(!page.contains("gone"));
     assert!(
         !page.contains(r#"role="alert""#),
         "nothing is wrong with the scheduler"
