@@ -166,6 +166,9 @@ impl Configuration {
         let personal_key = ask_key(&mut asking, Variable::GhappPersonalPrivateKey);
         let github_api = ask_github_api(&mut asking);
         let cluster = ask_cluster(&mut asking);
+        let dashboard_token = asking
+            .optional(Variable::DashboardToken)
+            .map(SecretString::from);
         let listen = ask_listen(&mut asking, listen);
         let scheduler = (|| {
             Some(Scheduler {
@@ -187,6 +190,7 @@ impl Configuration {
                         recovery: self.recovery(),
                     },
                     section: self.file.scheduler,
+                    dashboard_token,
                 },
             })
         })();

@@ -4,7 +4,7 @@
 mod deliveries;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::Rng;
 use rise_model::cluster::{PodSpecInput, WorkerNote};
@@ -20,6 +20,7 @@ use crate::store::{Lease, Reserved, Store, Write};
 
 use super::SchedulerConfig;
 use super::clock::Clock;
+use super::metrics::Counters;
 use super::trouble;
 
 /// GitHub's default group, and the only one that a repository has.
@@ -36,6 +37,7 @@ pub(super) struct Doors {
     pub(super) github: GitHub,
     pub(super) kubernetes: Kubernetes,
     pub(super) clock: Clock,
+    pub(super) counters: Arc<Counters>,
     jits: Jits,
 }
 
@@ -45,6 +47,7 @@ impl Doors {
         store: Store,
         github: GitHub,
         kubernetes: Kubernetes,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             config,
@@ -52,6 +55,7 @@ impl Doors {
             github,
             kubernetes,
             clock: Clock::default(),
+            counters,
             jits: Jits::default(),
         }
     }
