@@ -99,10 +99,11 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::Uninstalled,
     FaultKind::RowLost,
     FaultKind::RowAsBefore,
+    FaultKind::DeliveryLost,
 ];
 
-/// The faults that need rules 4 to 10, leftovers, or missed deliveries: to be moved up as these come.
-pub(crate) const NOT_YET: &[FaultKind] = &[FaultKind::DeliveryLost, FaultKind::KillStuck];
+/// The faults whose rules do not exist yet: to be moved up as these come.
+pub(crate) const NOT_YET: &[FaultKind] = &[FaultKind::KillStuck];
 
 /// Which calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,6 +126,8 @@ pub(crate) enum Call {
     ReadRows,
     ListCluster,
     RenewLease,
+    Deliveries,
+    WriteDeliveries,
     AllOfGitHub,
     AllOfKubernetes,
     AllOfDatabase,
@@ -132,7 +135,7 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 24] = [
         Self::Reserve,
         Self::RunnerGroup,
         Self::JitConfig,
@@ -151,6 +154,8 @@ impl Call {
         Self::ReadRows,
         Self::ListCluster,
         Self::RenewLease,
+        Self::Deliveries,
+        Self::WriteDeliveries,
         Self::AllOfGitHub,
         Self::AllOfKubernetes,
         Self::AllOfDatabase,
@@ -166,6 +171,7 @@ impl Call {
             | Self::ListRunners
             | Self::GetJob
             | Self::DeleteRunner
+            | Self::Deliveries
             | Self::AllOfGitHub => Self::AllOfGitHub,
             Self::CreatePod
             | Self::GetPod
@@ -181,6 +187,7 @@ impl Call {
             | Self::SetAlerts
             | Self::ReadRows
             | Self::RenewLease
+            | Self::WriteDeliveries
             | Self::AllOfDatabase => Self::AllOfDatabase,
         }
     }
@@ -499,6 +506,18 @@ impl History {
             setting,
             events,
         }
+    }
+
+    /// Whether deliveries get lost in it.
+    pub(crate) fn loses_deliveries(&self) -> bool {
+        let mut events = self.events.iter();
+        events.any(|event| matches!(event.what, What::DeliveriesLost { .. }))
+    }
+
+    /// Whether rows of workers are lost.
+    pub(crate) fn loses_rows(&self) -> bool {
+        let lost = |event: &Event| matches!(event.what, What::RowLost { .. });
+        self.events.iter().any(lost)
     }
 
     /// When the last event is over.

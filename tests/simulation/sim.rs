@@ -22,6 +22,7 @@ use serde_json::json;
 use crate::chance::{Chance, Draw};
 use crate::history::{Call, History, Moment, Trouble, What};
 use crate::process::{Heard, Process, Read, TermId};
+use crate::recovery;
 use crate::setup;
 use crate::tables::{InstallationEvent, Lease, Tables};
 use crate::trace::{self, Trace};
@@ -377,7 +378,7 @@ impl Sim {
                     | Effect::GetRun { .. }
                     | Effect::ListRunners { .. }
                     | Effect::RecordJob { change: None, .. }
-            );
+            ) || matches!(&action.effect, Effect::Deliveries(_, effect) if recovery::only_looks(effect));
             self.begun += u64::from(!asks);
             self.note(|| {
                 let what = trace::effect(&action.effect);
@@ -436,6 +437,14 @@ impl Sim {
                 _ => {}
             }
         }
+        if copies == 0 {
+            // GitHub shows the attempt when it is over; nobody hears of it.
+            let status = DeliveryStatus::FailedToConnect;
+            self.world
+                .github
+                .delivery_answered(delivery.id, status, self.now);
+            self.note(|| format!("lost {} {}", delivery.event, delivery.action));
+        }
         for _ in 0..copies {
             let usual = draw.between(5, 1_500);
             let at = self.now + TimeDelta::milliseconds(late + usual);
@@ -488,6 +497,7 @@ impl Sim {
                         installation,
                         entity: row.entity.id,
                         app: row.app,
+                        received_at: self.now,
                     };
                     self.note(|| format!("delivered {event:?}"));
                     self.tables.record_event(event);

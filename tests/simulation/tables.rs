@@ -15,6 +15,8 @@ use rise_model::{
     AppId, EntityId, Epoch, InstallationId, JobId, PodName, RunnerId, ScopeKey, Status, Time,
 };
 
+use crate::recovery::Deliveries;
+
 /// A scheduler process: which one, and how often it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Holder(pub(crate) usize, pub(crate) u64);
@@ -63,6 +65,7 @@ pub(crate) struct InstallationEvent {
     pub(crate) installation: InstallationId,
     pub(crate) entity: Option<EntityId>,
     pub(crate) app: AppId,
+    pub(crate) received_at: Time,
 }
 
 #[derive(Debug)]
@@ -76,6 +79,7 @@ pub(crate) struct Tables {
     epoch: Epoch,
     holder: Option<Holder>,
     expires_at: Option<Time>,
+    pub(crate) deliveries: Deliveries,
 }
 
 impl Tables {
@@ -88,6 +92,7 @@ impl Tables {
             epoch: Epoch(0),
             holder: None,
             expires_at: None,
+            deliveries: Deliveries::default(),
         }
     }
 
@@ -533,7 +538,7 @@ impl Tables {
     }
 
     /// The scopes of workers whose installation is deleted or suspended and no newer one is there.
-    pub(crate) fn gone_scopes(&self) -> Vec<ScopeKey> {
+    pub(crate) fn gone_scopes(&self) -> Vec<(ScopeKey, Time)> {
         let gone = |demand: &Demand| {
             let of_it = |event: &&InstallationEvent| event.installation == demand.installation;
             let last = self.events.iter().rev().find(of_it)?;
@@ -546,7 +551,7 @@ impl Tables {
                         .contains(&event.event.as_str())
             });
             (ends.contains(&last.event.as_str()) && again.next().is_none())
-                .then(|| demand.key().scope)
+                .then(|| (demand.key().scope, last.received_at))
         };
         let rows = self.workers.values().map(|worker| &worker.row);
         rows.filter_map(|row| gone(&row.demand)).collect()

@@ -74,6 +74,7 @@ pub(crate) fn effect(effect: &Effect) -> String {
                 .collect();
             format!("alerts {keys:?}")
         }
+        Effect::Deliveries(app, effect) => format!("deliveries of {app}: {effect:?}"),
         Effect::SetWaiting { reasons } => {
             let told: Vec<String> = reasons
                 .iter()

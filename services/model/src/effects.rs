@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::alerts::Alert;
 use crate::cluster::Pod;
+use crate::deliveries::{DeliveryEffect, DeliveryOutcome};
 use crate::dependencies::{Hindrance, Party};
 use crate::github::{Job, Run, Runner};
 use crate::jobs::JobChange;
@@ -14,8 +15,8 @@ use crate::plan::Ask;
 use crate::rows::{Demand, WorkerRow};
 use crate::workers::{CondemnReason, Finish};
 use crate::{
-    JobId, NodeName, PodName, PodUid, ResourceVersion, RunId, RunnerGroupId, RunnerId, ScopeKey,
-    Time,
+    AppId, JobId, NodeName, PodName, PodUid, ResourceVersion, RunId, RunnerGroupId, RunnerId,
+    ScopeKey, Time,
 };
 
 /// Numbers an action within one process.
@@ -42,6 +43,8 @@ pub enum Key {
     Job(JobId),
     /// What a person should look at.
     Alerts,
+    /// The deliveries of an App.
+    Deliveries(AppId),
 }
 
 /// An effect with its address.
@@ -231,6 +234,8 @@ pub enum Effect {
         /// The open ones.
         alerts: Vec<Alert>,
     },
+    /// A step of recovering an App's deliveries.
+    Deliveries(AppId, DeliveryEffect),
     /// Write why jobs wait.
     SetWaiting {
         /// The reasons that changed; `None` clears.
@@ -323,6 +328,8 @@ pub enum Outcome {
     Log(LogEvidence),
     /// What tells why a pod failed.
     Diagnostics(Value),
+    /// What came of a step of recovering deliveries.
+    Deliveries(DeliveryOutcome),
     /// The statement changed its row.
     Written,
     /// The row was not as expected; somebody else was there first.
@@ -384,6 +391,8 @@ impl Effect {
             | Self::Condemn { .. }
             | Self::TakeBack { .. }
             | Self::RecordDeregistered { .. }
+            // Asked seldom and by an App's key, it waits by itself when that is in trouble.
+            | Self::Deliveries(..)
             | Self::SetWaiting { .. } => None,
         }
     }

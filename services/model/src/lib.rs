@@ -12,6 +12,7 @@ pub mod boards;
 mod by_log;
 pub mod cluster;
 pub mod config;
+pub mod deliveries;
 pub mod dependencies;
 pub mod effects;
 mod ending;

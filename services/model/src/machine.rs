@@ -6,6 +6,9 @@
 mod adopt;
 mod alerts;
 mod asking;
+mod deliveries;
+#[cfg(test)]
+mod deliveries_tests;
 mod dependencies;
 #[cfg(test)]
 mod dependencies_tests;
@@ -26,6 +29,7 @@ use crate::alerts::Alert;
 use crate::boards::{Suspicion, suspicion};
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
+use crate::deliveries::{Recoveries, Recovery};
 use crate::dependencies::Breakers;
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::jobs::JobChange;
@@ -48,6 +52,8 @@ pub struct MachineConfig {
     pub rules: Rules,
     /// What the names of this environment's runners begin with.
     pub runner_prefix: String,
+    /// How missed deliveries are recovered, if they are here.
+    pub recovery: Option<Recovery>,
 }
 
 /// Something that was read of the outside.
@@ -89,7 +95,8 @@ pub enum Observation {
     /// The scopes that had a worker in the last days.
     Scopes(Vec<Demand>),
     /// The scopes of present workers that GitHub lets us see no more, by what it delivered.
-    GoneScopes(Vec<ScopeKey>),
+    /// Each with the time at which that was heard.
+    GoneScopes(Vec<(ScopeKey, Time)>),
 }
 
 /// A demand key that is not tried for a while.
@@ -164,10 +171,15 @@ pub struct Machine {
     leftovers: leftovers::Leftovers,
     /// Since when pods are seen that have no row.
     rowless: BTreeMap<PodName, Time>,
-    gone: BTreeSet<ScopeKey>,
+    /// When it was heard that a scope is gone.
+    gone: BTreeMap<ScopeKey, Time>,
+    /// When a call was begun that showed a scope to be there: deliveries may come in any order.
+    scopes_answered: BTreeMap<ScopeKey, Time>,
     /// Since when the API server answers again after a silence that this leader saw.
     answering_since: Option<Time>,
     suspicion: Suspicion,
+    /// Where the recovery of deliveries stands.
+    recoveries: Recoveries,
     decided_at: Option<Time>,
     round: u64,
     plan: Plan,
@@ -207,9 +219,11 @@ impl Machine {
             open_alerts: None,
             leftovers: leftovers::Leftovers::default(),
             rowless: BTreeMap::new(),
-            gone: BTreeSet::new(),
+            gone: BTreeMap::new(),
+            scopes_answered: BTreeMap::new(),
             answering_since: None,
             suspicion: Suspicion::None,
+            recoveries: Recoveries::new(),
             round: 0,
             decided_at: None,
             plan: Plan::default(),
@@ -287,6 +301,14 @@ impl Machine {
         self.note_scopes();
     }
 
+    /// Whether GitHub lets us see a scope no more.
+    fn is_gone(&self, scope: &ScopeKey) -> bool {
+        let answered = self.scopes_answered.get(scope);
+        self.gone
+            .get(scope)
+            .is_some_and(|told| answered.is_none_or(|answered| answered < told))
+    }
+
     /// A list that comes long after the one before tells that the API server was away.
     fn note_answer(&mut self, begun: Time) {
         let stale_after = self.config.rules.cluster_stale_after.delta();
@@ -324,6 +346,7 @@ impl Machine {
         }
         self.decide_reserve(now, &mut actions);
         self.decide_waiting(now, &mut actions);
+        self.decide_deliveries(now, &mut actions);
         actions
     }
 
@@ -365,8 +388,8 @@ impl Machine {
         self.in_flight.len()
     }
 
-    /// What the actions in flight are about.
-    pub fn busy_keys(&self) -> impl Iterator<Item = &Key> {
+    /// What they are about.
+    pub fn keys_in_flight(&self) -> impl Iterator<Item = &Key> {
         self.busy_keys.iter()
     }
 
@@ -383,6 +406,7 @@ impl Machine {
         let back_offs = self.back_offs.values().map(|back_off| back_off.until);
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
+            .chain(self.deliveries_due())
             .chain(self.breakers.next_probe())
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()

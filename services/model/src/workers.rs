@@ -318,8 +318,8 @@ fn started(facts: WorkerFacts<'_>) -> Verdict {
 /// Rule 1.
 fn without_pod(facts: WorkerFacts<'_>) -> Verdict {
     let row = facts.row;
-    if row.is_bound() && !facts.scope_gone {
-        // Its job's conclusion decides, where it can be heard.
+    if row.is_bound() {
+        // Its job's conclusion decides.
         return Verdict::Keep;
     }
     let had_a_pod = row.status == Status::Running || row.pod_created_at.is_some();

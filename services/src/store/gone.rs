@@ -1,7 +1,7 @@
 //! Which scopes are gone, by what GitHub delivered: the account deleted or suspended the installation, or took a
 //! repository out of it, and nothing later says otherwise.
 
-use rise_model::{EntityId, EntityKind, RepoId, ScopeKey};
+use rise_model::{EntityId, EntityKind, RepoId, ScopeKey, Time};
 
 use super::{Store, StoreError};
 
@@ -10,17 +10,18 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn gone_scopes(&self, pods: &[String]) -> Result<Vec<ScopeKey>, StoreError> {
+    pub async fn gone_scopes(&self, pods: &[String]) -> Result<Vec<(ScopeKey, Time)>, StoreError> {
         // Each look into the log goes by rise_events_installation, which holds these few events only.
         let rows = sqlx::query!(
             r#"WITH s AS (SELECT DISTINCT entity_type, entity_id, installation_id, repo_id, repo_full_name FROM workers
                  WHERE status IN ('pending', 'running') OR pod_name = ANY($1))
-               SELECT s.entity_type, s.entity_id, s.repo_id, s.repo_full_name FROM s
-               LEFT JOIN LATERAL (SELECT e.id, e.event, e.app_id FROM installation_events e
+               SELECT s.entity_type, s.entity_id, s.repo_id, s.repo_full_name,
+                 coalesce(repository.received_at, last.received_at) AS "told_at!" FROM s
+               LEFT JOIN LATERAL (SELECT e.id, e.event, e.app_id, e.received_at FROM installation_events e
                  WHERE e.installation_id = s.installation_id AND e.event IN ('installation.created',
                    'installation.deleted', 'installation.suspend', 'installation.unsuspend')
                  ORDER BY e.id DESC LIMIT 1) last ON true
-               LEFT JOIN LATERAL (SELECT e.event FROM installation_events e
+               LEFT JOIN LATERAL (SELECT e.event, e.received_at FROM installation_events e
                  WHERE e.installation_id = s.installation_id AND s.entity_type = 'User'
                    AND e.event IN ('installation_repositories.added', 'installation_repositories.removed')
                    AND (e.payload->'repositories_removed' @> jsonb_build_array(jsonb_build_object('id', s.repo_id))
@@ -39,7 +40,8 @@ impl Store {
             let kind = EntityKind::parse(&row.entity_type)?;
             let name = row.repo_full_name.unwrap_or_default();
             let repo = row.repo_id.map(RepoId);
-            Some(ScopeKey::of(kind, EntityId(row.entity_id), repo, &name))
+            let scope = ScopeKey::of(kind, EntityId(row.entity_id), repo, &name);
+            Some((scope, row.told_at))
         });
         Ok(scopes.collect())
     }
@@ -59,6 +61,14 @@ mod tests {
             "INSERT INTO installation_events (source, event, outcome, installation_id, app_id, entity_id, payload)
              VALUES ('webhook', '{event}', 'ok', {installation}, 11, 7, '{payload}')"
         )
+    }
+
+    async fn gone(store: &Store, pods: &[&str]) -> Vec<ScopeKey> {
+        let pods: Vec<String> = pods.iter().map(ToString::to_string).collect();
+        let found = store.gone_scopes(&pods).await.unwrap();
+        let mut scopes: Vec<ScopeKey> = found.into_iter().map(|(scope, _)| scope).collect();
+        scopes.sort();
+        scopes
     }
 
     #[tokio::test]
@@ -81,7 +91,7 @@ mod tests {
             ("installation.created", 71, false),
         ] {
             database.execute(&event(told, installation, "{}")).await;
-            let found = store.gone_scopes(&[]).await.unwrap();
+            let found = self::gone(&store, &[]).await;
             let expected = if gone { vec![org.clone()] } else { vec![] };
             assert_eq!(found, expected, "{told} of {installation}");
         }
@@ -98,14 +108,12 @@ mod tests {
             ScopeKey::Repository(RepoId(1)),
             ScopeKey::Repository(RepoId(2)),
         );
-        let found = store.gone_scopes(&[]).await.unwrap();
+        let found = gone(&store, &[]).await;
         assert_eq!(found, std::slice::from_ref(&a), "nothing of b is left");
-        let mut found = store.gone_scopes(&["b".to_owned()]).await.unwrap();
-        found.sort();
-        assert_eq!(found, [a, b]);
+        assert_eq!(gone(&store, &["b"]).await, [a, b]);
         let again = r#"{"repositories_added": [{"id": 1}]}"#;
         let told = event("installation_repositories.added", 80, again);
         database.execute(&told).await;
-        assert_eq!(store.gone_scopes(&[]).await.unwrap(), []);
+        assert_eq!(gone(&store, &[]).await, []);
     }
 }

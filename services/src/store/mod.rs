@@ -7,6 +7,7 @@ mod adopt;
 mod alerts;
 pub mod audit;
 pub mod bench;
+mod deliveries;
 mod events;
 mod gone;
 mod intake;
@@ -18,11 +19,13 @@ pub mod migrate;
 pub mod operator;
 pub(crate) mod pages;
 mod snapshot;
+pub(crate) mod stats;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trace;
 mod workers;
 
+pub use deliveries::Looked;
 pub use intake::{IntakeStore, Written};
 pub use lease::{Lease, LeaseAnswer};
 pub use snapshot::Rows;

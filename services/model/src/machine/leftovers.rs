@@ -84,6 +84,24 @@ impl Machine {
             scope.demand.clone_from(&row.demand);
             scope.last_ended = scope.last_ended.max(row.completed_at);
         }
+        // A job that names a worker without a row: its registration is looked for once the job is over.
+        for job in &self.jobs {
+            if job
+                .pod
+                .as_ref()
+                .is_some_and(|pod| !self.workers.contains_key(pod))
+            {
+                let mut demand = job.demand.clone();
+                demand.normalise();
+                let key = demand.key().scope;
+                let scope = self.leftovers.scopes.entry(key).or_insert(Scope {
+                    demand,
+                    noted: self.rows_as_of,
+                    last_ended: None,
+                });
+                scope.last_ended = scope.last_ended.max(self.rows_as_of);
+            }
+        }
         // Where the runner of a pod is registered that nobody knows is anybody's guess among its account's scopes.
         for row in self
             .workers
@@ -102,7 +120,7 @@ impl Machine {
     pub(super) fn scopes_to_look_at(&self, now: Time) -> BTreeMap<ScopeKey, Demand> {
         let rules = &self.config.rules;
         let due = self.leftovers.scopes.iter().filter(|(key, scope)| {
-            if self.gone.contains(key) {
+            if self.is_gone(key) {
                 return false;
             }
             let watched = self.leftovers.sighted.contains_key(key)

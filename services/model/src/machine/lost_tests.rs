@@ -65,7 +65,7 @@ impl Story {
             let pods = vec![self.pod.clone()];
             self.machine.observe(Observation::Pods { pods, begun });
             if let Some(row) = self.row.as_ref().filter(|_| self.gone) {
-                let scopes = vec![row.demand.key().scope];
+                let scopes = vec![(row.demand.key().scope, at(10))];
                 self.machine.observe(Observation::GoneScopes(scopes));
             }
             let mut actions = self.machine.decide(at(second));

@@ -47,10 +47,13 @@ impl Machine {
                 }
             },
             Effect::CreateJitConfig { worker, demand, .. } => match outcome {
-                Outcome::JitConfig { runner, jit } => self.provision(&worker, |p| {
-                    p.runner = Some(runner);
-                    p.stage = Stage::Pod(jit);
-                }),
+                Outcome::JitConfig { runner, jit } => {
+                    self.scopes_answered.insert(demand.key().scope, begun);
+                    self.provision(&worker, |p| {
+                        p.runner = Some(runner);
+                        p.stage = Stage::Pod(jit);
+                    });
+                }
                 Outcome::NameTaken => self.name_taken(&key, &worker, now, &mut actions),
                 other => {
                     // The cached group may be gone: the next worker asks for it again.
@@ -77,6 +80,7 @@ impl Machine {
             },
             Effect::ListRunners { demand, group } => match outcome {
                 Outcome::Runners(runners) => {
+                    self.scopes_answered.insert(demand.key().scope, begun);
                     self.note_runners(&demand, group, &runners, begun);
                     self.runners_listed(&demand, &runners, begun);
                 }
@@ -99,6 +103,9 @@ impl Machine {
                 if let Key::Job(job) = key {
                     self.job_told(&key, job, &outcome, now, &mut actions);
                 }
+            }
+            Effect::Deliveries(app, effect) => {
+                self.deliveries_told(&key, (app, effect), outcome, now, &mut actions);
             }
             // The next read of the rows shows what became of it.
             Effect::RecordJob { .. } => {}

@@ -65,8 +65,7 @@ impl Machine {
         let runs = pod.phase == Phase::Running
             && pod.deletion_at.is_none()
             && pod.container_started_at().is_some_and(due);
-        let can_be_asked =
-            row.demand.scope_is_known() && !self.gone.contains(&row.demand.key().scope);
+        let can_be_asked = row.demand.scope_is_known() && !self.is_gone(&row.demand.key().scope);
         can_be_asked && ((runs && !row.is_bound()) || silent)
     }
 

@@ -163,7 +163,7 @@ impl Machine {
             },
             board_silent_since: self.board_silent_since(pod),
             jobs_asked: self.jobs_asked_since_offline(row),
-            scope_gone: self.gone.contains(&row.demand.key().scope),
+            scope_gone: self.is_gone(&row.demand.key().scope),
             log_read_at: log.and_then(|read| read.begun),
             log_free_since: log.and_then(|read| read.free_since),
             runner: self.runners.get(name).unwrap_or(&unread),
@@ -237,7 +237,7 @@ impl Machine {
             Knowledge::Present(pod) => pod.phase.has_ended(),
             Knowledge::Absent => true,
         };
-        let gone = self.gone.contains(&row.demand.key().scope);
+        let gone = self.is_gone(&row.demand.key().scope);
         let nobody_to_ask = gone || !row.demand.scope_is_known();
         let bound = row.is_bound() && !nobody_to_ask;
         let done = row.deregistered_at.is_some() || row.epoch.is_none() || bound;

@@ -14,6 +14,7 @@ pub(super) fn machine() -> Machine {
         caps: caps(99, 1),
         rules: rules(),
         runner_prefix: "rise-riscv-runner-".to_owned(),
+        recovery: None,
     })
 }
 
