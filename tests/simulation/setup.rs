@@ -173,5 +173,6 @@ fn rules() -> Rules {
         job_asked_at_most_apart: Span::seconds(900),
         job_stuck_after: Span::seconds(600),
         jobs_asked_at_once: 10,
+        other_scheduler_lasts: Span::seconds(300),
     }
 }

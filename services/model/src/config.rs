@@ -375,6 +375,8 @@ pub struct Rules {
     pub job_stuck_after: Span,
     /// Questions about jobs under way at once, at most.
     pub jobs_asked_at_once: usize,
+    /// A scheduler of another kind counts as gone so long after the last sign of it.
+    pub other_scheduler_lasts: Span,
     /// The runner of a row that was finished longer ago is not looked for any more.
     pub deregister_within: Span,
 }

@@ -295,6 +295,8 @@ pub enum Outcome {
     Log(LogEvidence),
     /// What tells why a pod failed.
     Diagnostics(Value),
+    /// Somebody else holds a lock on all workers' rows; nothing was written.
+    Locked,
     /// The statement changed its row.
     Written,
     /// The row was not as expected; somebody else was there first.

@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod labels;
 pub mod log;
 pub mod machine;
+pub mod other;
 pub mod plan;
 mod provision;
 pub mod redact;

@@ -6,6 +6,8 @@
 mod asking;
 #[cfg(test)]
 mod ending_tests;
+#[cfg(test)]
+mod other_tests;
 mod outcomes;
 mod reads;
 mod rounds;
@@ -18,6 +20,7 @@ use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::log::LogEvidence;
+use crate::other::{Lookout, OtherScheduler};
 use crate::plan::Plan;
 use crate::provision::Provision;
 use crate::rows::{DemandKey, JobRow, WorkerRow};
@@ -133,6 +136,8 @@ pub struct Machine {
     /// Workers that may be given up in this round.
     surplus: BTreeSet<PodName>,
     github_not_assigning: bool,
+    /// Whether a scheduler of another kind is at work.
+    lookout: Lookout,
     decided_at: Option<Time>,
     round: u64,
     plan: Plan,
@@ -167,6 +172,7 @@ impl Machine {
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
+            lookout: Lookout::default(),
             round: 0,
             decided_at: None,
             plan: Plan::default(),
@@ -182,9 +188,15 @@ impl Machine {
                 workers,
                 begun,
             } => self.observe_rows(jobs, workers, begun),
-            Observation::Pods { pods, begun } => self.cluster.pods_listed(pods, begun),
+            Observation::Pods { pods, begun } => {
+                self.look_at_pods(&pods);
+                self.cluster.pods_listed(pods, begun);
+            }
             Observation::Nodes { nodes, begun } => self.cluster.nodes_listed(nodes, begun),
-            Observation::Pod(pod, at) => self.cluster.pod_seen(*pod, at),
+            Observation::Pod(pod, at) => {
+                self.look_at_pods(std::slice::from_ref(&*pod));
+                self.cluster.pod_seen(*pod, at);
+            }
             Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
             Observation::Node(node, at) => self.cluster.node_seen(*node, at),
             Observation::NodeGone(name, at) => self.cluster.node_gone(&name, at),
@@ -196,6 +208,7 @@ impl Machine {
             return;
         }
         self.began.get_or_insert(begun);
+        self.lookout.see_rows(&workers, begun);
         let mut old = std::mem::take(&mut self.workers);
         let newer = |name: &PodName| self.written.get(name).is_some_and(|at| *at >= begun);
         for mut row in workers {
@@ -240,6 +253,11 @@ impl Machine {
         self.round += 1;
         self.decided_at = Some(now);
         self.retry_at.retain(|_, at| *at > now);
+        if self.other_scheduler(now).is_some() {
+            self.plan = Plan::beside_another(&self.jobs);
+            self.decide_waiting(now, &mut actions);
+            return actions;
+        }
         let fresh = self.cluster_fresh(now);
         // What to give up follows from who would wait: the plan comes first, and again when rows are about to change.
         self.plan = self.make_plan(now, fresh);
@@ -275,6 +293,25 @@ impl Machine {
         actions.push(Action { id, key, effect });
     }
 
+    fn look_at_pods(&mut self, pods: &[Pod]) {
+        if let Some(began) = self.began {
+            self.lookout.see_pods(pods, began);
+        }
+    }
+
+    /// A scheduler of another kind that is at work on the same tables: nothing is begun or ended beside it.
+    #[must_use]
+    pub fn other_scheduler(&self, now: Time) -> Option<OtherScheduler> {
+        self.lookout
+            .at_work(now, self.config.rules.other_scheduler_lasts)
+    }
+
+    /// The same as the last round found it.
+    #[must_use]
+    pub fn other_scheduler_then(&self) -> Option<OtherScheduler> {
+        self.other_scheduler(self.decided_at?)
+    }
+
     /// Rounds so far.
     #[must_use]
     pub fn round(&self) -> u64 {
@@ -298,8 +335,10 @@ impl Machine {
     pub fn wake_at(&self) -> Option<Time> {
         let open = self.provisions.values().filter_map(Provision::waits_until);
         let back_offs = self.back_offs.values().map(|back_off| back_off.until);
+        let other = self.other_scheduler_then();
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
+            .chain(other.map(|other| other.until))
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()
     }

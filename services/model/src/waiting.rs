@@ -17,6 +17,8 @@ pub enum WaitingReason {
     BackingOff,
     /// The cluster cannot be read; nothing is begun.
     ClusterUnreachable,
+    /// A scheduler of another kind works on the same tables; nothing is begun beside it.
+    OtherScheduler,
     /// A runner for it is starting, on that board once it has one.
     Starting(Option<NodeName>),
     /// A runner for it is up; GitHub has not handed out the job.
@@ -33,6 +35,7 @@ impl WaitingReason {
             Self::AtCap(_) => "at_cap",
             Self::BackingOff => "backing_off",
             Self::ClusterUnreachable => "cluster_unreachable",
+            Self::OtherScheduler => "other_scheduler",
             Self::Starting(_) => "starting",
             Self::RunnerReady => "runner_ready",
         }
@@ -49,6 +52,7 @@ impl fmt::Display for WaitingReason {
             Self::Starting(None)
             | Self::BackingOff
             | Self::ClusterUnreachable
+            | Self::OtherScheduler
             | Self::RunnerReady => f.write_str(code),
         }
     }
@@ -67,6 +71,7 @@ pub fn explain(written: &str) -> String {
         ),
         "backing_off" => "making a runner failed lately; it is tried again".to_owned(),
         "cluster_unreachable" => "the cluster cannot be read".to_owned(),
+        "other_scheduler" => "a scheduler of another kind works on the same tables".to_owned(),
         "starting" if subject.is_empty() => "a runner is being made".to_owned(),
         "starting" => format!("a runner is starting on {subject}"),
         "runner_ready" => "a runner is up; GitHub has not handed out the job".to_owned(),

@@ -1,11 +1,17 @@
 //! Creating and extending the schema. Only `rise db migrate` does; services check.
 
+mod adopt;
+mod baseline;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use self::adopt::Adopted;
 use super::{Store, StoreError, connect_options};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
@@ -47,6 +53,16 @@ pub enum MigrateFailed {
         /// Who held it, as far as the server tells.
         holders: String,
     },
+    /// The tables that are there are none that rise can work with.
+    #[error(
+        "the tables of the schema `{schema}` are none that rise can take over; nothing was changed"
+    )]
+    Unsuitable {
+        /// The schema.
+        schema: String,
+        /// Each of them.
+        differences: Vec<String>,
+    },
     /// A migration failed.
     #[error("a migration of the schema `{schema}` failed")]
     Migration {
@@ -68,6 +84,9 @@ impl MigrateFailed {
                 "wait for it, or end its session in the database, then run `rise db migrate` again"
             }
             Self::Locked { .. } => "end the long transaction, then run `rise db migrate` again",
+            Self::Unsuitable { .. } => {
+                "bring them to the form of migrations/0001_tables.sql, or name another schema in the configuration"
+            }
             Self::Migration { .. } => {
                 "nothing was half-done; mend the cause and run `rise db migrate` again"
             }
@@ -195,15 +214,10 @@ async fn migrate_locked(
     };
     migrator.set_locking(false).set_ignore_missing(true);
     loop {
-        drop_invalid_indexes(connection, schema).await?;
-        let Err(source) = migrator.run_direct(None, &mut *connection, false).await else {
-            return Ok(());
-        };
-        if !met_a_lock(&source) {
-            return Err(MigrateFailed::Migration {
-                schema: schema.to_owned(),
-                source,
-            });
+        match attempt(&migrator, connection, schema).await {
+            Ok(()) => return Ok(()),
+            Err(MigrateFailed::Migration { source, .. }) if met_a_lock(&source) => {}
+            Err(other) => return Err(other),
         }
         if tokio::time::Instant::now() >= deadline {
             let holders = lock_holders(connection, schema).await?;
@@ -218,6 +232,34 @@ async fn migrate_locked(
         );
         tokio::time::sleep(RETRY_EVERY).await;
     }
+}
+
+/// Looks at the tables, mends and migrates them.
+async fn attempt(
+    migrator: &Migrator,
+    connection: &mut PgConnection,
+    schema: &str,
+) -> Result<(), MigrateFailed> {
+    let failed = |source| MigrateFailed::Migration {
+        schema: schema.to_owned(),
+        source,
+    };
+    let adopted = adopt::adopt(connection, schema).await;
+    match adopted.map_err(|error| failed(MigrateError::Execute(error)))? {
+        Adopted::Good => {}
+        Adopted::Unsuitable(differences) => {
+            let schema = schema.to_owned();
+            return Err(MigrateFailed::Unsuitable {
+                schema,
+                differences,
+            });
+        }
+    }
+    drop_invalid_indexes(connection, schema).await?;
+    migrator
+        .run_direct(None, connection, false)
+        .await
+        .map_err(failed)
 }
 
 async fn prepare(connection: &mut PgConnection, schema: &str) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 //! that cannot be read takes nothing else with it.
 
 use rise_model::Time;
+use rise_model::other::OtherScheduler;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,6 +15,7 @@ pub(super) struct State {
     pub(super) effects_in_flight: Option<u64>,
     pub(super) boards: Vec<Board>,
     pub(super) queue: Vec<QueueGroup>,
+    pub(super) other_scheduler: Option<OtherScheduler>,
 }
 
 /// A board.
@@ -44,6 +46,7 @@ impl State {
             effects_in_flight: field(state, "effects_in_flight"),
             boards: list(state, "boards"),
             queue: list(state, "queue"),
+            other_scheduler: field(state, "other_scheduler"),
         }
     }
 }
@@ -88,6 +91,7 @@ mod tests {
             quiet: true,
             effects_in_flight: 3,
             cluster_as_of: None,
+            other_scheduler: None,
             boards: vec![BoardReport {
                 name: "board-1".into(),
                 pool: "scw-em-rv1".into(),

@@ -42,6 +42,7 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
             ("job_silent_for", values.job_silent_for),
             ("job_asked_at_least_apart", values.job_asked_at_least_apart),
             ("job_stuck_after", values.job_stuck_after),
+            ("other_scheduler_lasts", values.other_scheduler_lasts),
         ],
     );
     section.at_least_one(
