@@ -32,6 +32,8 @@ mod surplus;
 mod testing;
 pub mod view;
 pub mod waiting;
+#[cfg(test)]
+mod wire_tests;
 pub mod words;
 pub mod workers;
 

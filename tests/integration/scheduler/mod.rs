@@ -6,5 +6,6 @@ mod described;
 mod failures;
 mod leading;
 mod life;
+mod switch;
 mod trouble;
 mod waiting;
