@@ -295,7 +295,13 @@ impl Machine {
 
     fn look_at_pods(&mut self, pods: &[Pod]) {
         if let Some(began) = self.began {
-            self.lookout.see_pods(pods, began);
+            // A note can be lost; a row of ours tells as well.
+            let ours = |pod: &&Pod| {
+                let row = self.workers.get(&pod.name);
+                row.is_some_and(|row| row.epoch.is_some())
+            };
+            let foreign: Vec<&Pod> = pods.iter().filter(|pod| !ours(pod)).collect();
+            self.lookout.see_pods(foreign, began);
         }
     }
 

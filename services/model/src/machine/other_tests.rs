@@ -73,6 +73,13 @@ fn its_pods_and_its_lock_tell_as_well() {
         ..pod("w-pod")
     };
     machine.observe(Observation::Pod(Box::new(foreign), at(106)));
+    let own = Pod {
+        created_at: at(107),
+        ..pod("w-own")
+    };
+    let row = ours("w-own", demand(1));
+    see(&mut machine, vec![], vec![row], vec![], 1, 106);
+    machine.observe(Observation::Pod(Box::new(own), at(107)));
     let seen = machine.other_scheduler(at(107)).map(|it| it.sign);
     let name = "w-pod".into();
     assert_eq!(seen, Some(Sign::Pod { name }));
