@@ -36,6 +36,15 @@ pub struct MigrationStatus {
     pub applied: bool,
 }
 
+/// What a migration did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// Columns that an older version of the replaced service did not have, as `table.column`; they were added and filled.
+    pub added: Vec<String>,
+    /// Every migration, applied.
+    pub migrations: Vec<MigrationStatus>,
+}
+
 /// Why the schema was not migrated. Nothing is half-done: what was applied is recorded, the rest is tried the next time.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateFailed {
@@ -99,15 +108,16 @@ impl MigrateFailed {
 ///
 /// # Errors
 /// See [`MigrateFailed`].
-pub async fn migrate(url: &str, schema: &str) -> Result<Vec<MigrationStatus>, MigrateFailed> {
+pub async fn migrate(url: &str, schema: &str) -> Result<Migrated, MigrateFailed> {
     let mut connection = connect(url, schema).await?;
     let deadline = tokio::time::Instant::now() + RETRY_FOR;
     take_lock(&mut connection, schema, deadline).await?;
     let outcome = migrate_locked(&mut connection, schema, deadline).await;
     // The lock ends with the connection in any case.
     let _ = connection.close().await;
-    outcome?;
-    Ok(status(url, schema).await?)
+    let added = outcome?;
+    let migrations = status(url, schema).await?;
+    Ok(Migrated { added, migrations })
 }
 
 /// What the schema has and what it lacks. Reads only.
@@ -206,7 +216,8 @@ async fn migrate_locked(
     connection: &mut PgConnection,
     schema: &str,
     deadline: tokio::time::Instant,
-) -> Result<(), MigrateFailed> {
+) -> Result<Vec<String>, MigrateFailed> {
+    let mut added = Vec::new();
     prepare(connection, schema).await?;
     let mut migrator = Migrator {
         migrations: MIGRATOR.migrations.clone(),
@@ -214,8 +225,8 @@ async fn migrate_locked(
     };
     migrator.set_locking(false).set_ignore_missing(true);
     loop {
-        match attempt(&migrator, connection, schema).await {
-            Ok(()) => return Ok(()),
+        match attempt(&migrator, connection, schema, &mut added).await {
+            Ok(()) => return Ok(added),
             Err(MigrateFailed::Migration { source, .. }) if met_a_lock(&source) => {}
             Err(other) => return Err(other),
         }
@@ -239,6 +250,7 @@ async fn attempt(
     migrator: &Migrator,
     connection: &mut PgConnection,
     schema: &str,
+    added: &mut Vec<String>,
 ) -> Result<(), MigrateFailed> {
     let failed = |source| MigrateFailed::Migration {
         schema: schema.to_owned(),
@@ -246,7 +258,8 @@ async fn attempt(
     };
     let adopted = adopt::adopt(connection, schema).await;
     match adopted.map_err(|error| failed(MigrateError::Execute(error)))? {
-        Adopted::Good => {}
+        // Once added they are there, whatever the rest meets.
+        Adopted::Good(columns) => added.extend(columns),
         Adopted::Unsuitable(differences) => {
             let schema = schema.to_owned();
             return Err(MigrateFailed::Unsuitable {

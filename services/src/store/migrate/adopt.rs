@@ -43,8 +43,8 @@ pub(super) const ADDED: [(&str, &str, &str); 31] = [
 /// What became of it.
 #[derive(Debug)]
 pub(super) enum Adopted {
-    /// The tables are as they must be, or are not there yet.
-    Good,
+    /// The tables are as they must be, or are not there yet. These columns were added.
+    Good(Vec<String>),
     /// These differences cannot be mended by adding; nothing was changed.
     Unsuitable(Vec<String>),
 }
@@ -71,15 +71,8 @@ pub(super) async fn adopt(
         fill(&mut transaction, column).await?;
     }
     transaction.commit().await?;
-    for Column { table, name, .. } in missing {
-        tracing::info!(
-            db.schema = schema,
-            db.table = table,
-            db.column = name,
-            "{table}.{name} was missing in the schema {schema} and is added"
-        );
-    }
-    Ok(Adopted::Good)
+    let names = missing.iter().map(|it| format!("{}.{}", it.table, it.name));
+    Ok(Adopted::Good(names.collect()))
 }
 
 async fn add(connection: &mut PgConnection, column: &Column) -> Result<(), sqlx::Error> {

@@ -11,7 +11,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::baseline::{COLUMNS, Found, FoundColumn, FoundTable, Need, TABLES, compare};
-use super::{MigrateFailed, MigrationStatus, adopt, migrate, status};
+use super::{MigrateFailed, Migrated, adopt, migrate, status};
 
 /// The tables of the replaced service, from its own document.
 const SEED: &str = include_str!("tests/seed.sql");
@@ -52,13 +52,15 @@ impl Base {
         sqlx::raw_sql(text).execute(&self.sql).await.unwrap();
     }
 
-    async fn migrate(&self) -> Result<Vec<MigrationStatus>, MigrateFailed> {
+    async fn migrate(&self) -> Result<Migrated, MigrateFailed> {
         migrate(self.database.url(), "staging").await
     }
 
-    async fn migrated(&self) {
-        let all = self.migrate().await.unwrap();
-        assert!(all.iter().all(|it| it.applied), "{all:?}");
+    /// Returns the columns that were added to tables that were there.
+    async fn migrated(&self) -> Vec<String> {
+        let Migrated { added, migrations } = self.migrate().await.unwrap();
+        assert!(migrations.iter().all(|it| it.applied), "{migrations:?}");
+        added
     }
 
     async fn rows(&self, query: &str) -> Vec<Value> {
@@ -142,6 +144,7 @@ async fn an_empty_database_gets_every_table() {
         })
         .collect();
     found.sort_unstable();
+    // A new column of these tables goes into `ADDED` as well.
     assert_eq!(found, known, "what is checked is what is made");
 }
 
@@ -166,7 +169,7 @@ async fn the_seed_s_tables_are_taken_over_with_every_row() {
         before.insert(table, base.table(table).await);
     }
     let catalog = base.catalog().await;
-    base.migrated().await;
+    assert_eq!(base.migrated().await, Vec::<String>::new());
     for (table, rows) in before {
         let after = base.table(table).await;
         assert_eq!(after.len(), rows.len());
@@ -203,7 +206,18 @@ async fn the_seed_s_tables_are_taken_over_with_every_row() {
 async fn the_ancestor_s_tables_are_taken_over_and_told_what_they_lack() {
     let base = Base::with(&[OLDER, ROWS]).await;
     let (jobs, workers) = (base.table("jobs").await, base.table("workers").await);
-    base.migrated().await;
+    assert_eq!(
+        base.migrated().await,
+        [
+            "jobs.failure_info",
+            "jobs.k8s_pod",
+            "workers.entity_type",
+            "workers.installation_id",
+            "workers.repo_full_name",
+            "workers.running_at",
+            "workers.completed_at",
+        ]
+    );
     for (before, table) in [(&jobs, "jobs"), (&workers, "workers")] {
         let after = base.table(table).await;
         assert_eq!(after.len(), before.len());
@@ -255,7 +269,7 @@ async fn doing_it_again_changes_nothing() {
             base.table("workers").await,
             base.table("_sqlx_migrations").await,
         );
-        base.migrated().await;
+        assert_eq!(base.migrated().await, Vec::<String>::new());
         assert_eq!(base.catalog().await, catalog);
         assert_eq!(base.table("jobs").await, jobs);
         assert_eq!(base.table("workers").await, workers);
@@ -268,7 +282,12 @@ async fn of_two_at_once_one_waits_for_the_other() {
     for statements in [&[][..], &[SEED, ROWS, SEED_ROWS], &[OLDER, ROWS]] {
         let base = Base::with(statements).await;
         let (one, two) = tokio::join!(base.migrate(), base.migrate());
-        assert_eq!(one.unwrap(), two.unwrap());
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert_eq!(one.migrations, two.migrations);
+        assert!(
+            one.added.is_empty() || two.added.is_empty(),
+            "one of them adds"
+        );
         let applied = base.table("_sqlx_migrations").await;
         assert!(applied.iter().all(|row| row["success"] == true));
     }
