@@ -4,6 +4,9 @@
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
 mod asking;
+mod deliveries;
+#[cfg(test)]
+mod deliveries_tests;
 mod dependencies;
 #[cfg(test)]
 mod dependencies_tests;
@@ -21,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
+use crate::deliveries::{Recoveries, Recovery};
 use crate::dependencies::Breakers;
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::jobs::JobChange;
@@ -42,6 +46,8 @@ pub struct MachineConfig {
     pub caps: Caps,
     /// Times and limits.
     pub rules: Rules,
+    /// How missed deliveries are recovered, if they are here.
+    pub recovery: Option<Recovery>,
 }
 
 /// Something that was read of the outside.
@@ -147,6 +153,8 @@ pub struct Machine {
     github_not_assigning: bool,
     /// Whether a scheduler of another kind is at work.
     lookout: Lookout,
+    /// Where the recovery of deliveries stands.
+    recoveries: Recoveries,
     decided_at: Option<Time>,
     round: u64,
     plan: Plan,
@@ -184,6 +192,7 @@ impl Machine {
             surplus: BTreeSet::new(),
             github_not_assigning: false,
             lookout: Lookout::default(),
+            recoveries: Recoveries::new(),
             round: 0,
             decided_at: None,
             plan: Plan::default(),
@@ -269,6 +278,7 @@ impl Machine {
         if self.other_scheduler(now).is_some() {
             self.plan = Plan::beside_another(&self.jobs);
             self.decide_waiting(now, &mut actions);
+            self.decide_deliveries(now, &mut actions);
             return actions;
         }
         let fresh = self.cluster_fresh(now);
@@ -285,6 +295,7 @@ impl Machine {
         }
         self.decide_reserve(now, &mut actions);
         self.decide_waiting(now, &mut actions);
+        self.decide_deliveries(now, &mut actions);
         actions
     }
 
@@ -351,6 +362,11 @@ impl Machine {
         self.in_flight.len()
     }
 
+    /// What they are about.
+    pub fn keys_in_flight(&self) -> impl Iterator<Item = &Key> {
+        self.busy_keys.iter()
+    }
+
     /// Another scheduler leads: nothing is begun any more.
     #[must_use]
     pub fn is_deposed(&self) -> bool {
@@ -366,6 +382,7 @@ impl Machine {
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
             .chain(other.map(|other| other.until))
+            .chain(self.deliveries_due())
             .chain(self.breakers.next_probe())
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()

@@ -79,6 +79,9 @@ impl Machine {
                     self.job_told(&key, job, &outcome, now, &mut actions);
                 }
             }
+            Effect::Deliveries(app, effect) => {
+                self.deliveries_told(&key, (app, effect), outcome, now, &mut actions);
+            }
             // The next read of the rows shows what became of it.
             Effect::RecordJob { .. } => {}
             Effect::KillPod { worker } => self.pod_killed(&key, &worker, outcome, now),
