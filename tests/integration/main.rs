@@ -18,3 +18,4 @@ mod sandbox;
 mod scheduler;
 mod support;
 mod terminal;
+mod wire;

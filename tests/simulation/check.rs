@@ -395,6 +395,10 @@ impl Sim {
                 let lately = failed.is_some_and(|at| self.now - *at <= longest);
                 must(lately, "no worker of its key failed lately")
             }
+            "other_scheduler" => {
+                let looks_like_one = self.history.looks_foreign();
+                must(looks_like_one, "there is none")
+            }
             "cluster_unreachable" => Err("the cluster can be read".to_owned()),
             "github_unreachable" | "github_budget" | "installation_suspended" => {
                 Err("GitHub answers".to_owned())

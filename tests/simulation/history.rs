@@ -514,6 +514,21 @@ impl History {
         events.any(|event| matches!(event.what, What::DeliveriesLost { .. }))
     }
 
+    /// Whether rows or pods come to look like those of the service before.
+    pub(crate) fn looks_foreign(&self) -> bool {
+        let foreign = |event: &Event| {
+            matches!(
+                event.what,
+                What::RowAsBefore { .. }
+                    | What::RowLost {
+                        annotated: false,
+                        ..
+                    }
+            )
+        };
+        self.events.iter().any(foreign)
+    }
+
     /// Whether rows of workers are lost.
     pub(crate) fn loses_rows(&self) -> bool {
         let lost = |event: &Event| matches!(event.what, What::RowLost { .. });

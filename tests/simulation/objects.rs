@@ -43,6 +43,31 @@ pub(crate) fn is_ours(pod: &Value) -> bool {
     pod["metadata"]["labels"][APP_LABEL] == APP
 }
 
+fn note(annotations: &Value) -> Annotated {
+    let Some(text) = annotations[WORKER_ANNOTATION].as_str() else {
+        return Annotated::Nothing;
+    };
+    serde_json::from_str(text).map_or(Annotated::Unreadable, |note| {
+        Annotated::Worker(Box::new(note))
+    })
+}
+
+fn note_of(worker: &WorkerRow) -> String {
+    let demand = &worker.demand;
+    let note = WorkerNote {
+        entity_id: demand.entity,
+        entity_name: demand.entity_name.clone(),
+        entity_type: demand.kind,
+        installation_id: demand.installation,
+        repo_id: demand.repo,
+        repo_full_name: demand.repo_full_name.clone(),
+        job_labels: demand.labels.clone(),
+        k8s_pool: demand.pool.clone(),
+        k8s_image: demand.image.clone(),
+    };
+    serde_json::to_string(&note).unwrap_or_default()
+}
+
 pub(crate) fn pod(document: &Value) -> Pod {
     let (metadata, spec, status) = (
         &document["metadata"],
@@ -65,12 +90,7 @@ pub(crate) fn pod(document: &Value) -> Pod {
             .as_str()
             .into(),
         labels: texts(&metadata["labels"]),
-        worker: match metadata["annotations"][WORKER_ANNOTATION].as_str() {
-            None => Annotated::Nothing,
-            Some(note) => serde_json::from_str(note).map_or(Annotated::Unreadable, |note| {
-                Annotated::Worker(Box::new(note))
-            }),
-        },
+        worker: note(&metadata["annotations"]),
         node: text(&spec["nodeName"]).map(|name| name.as_str().into()),
         phase: Phase::parse(status["phase"].as_str().unwrap_or_default()),
         created_at: time(&metadata["creationTimestamp"]).unwrap_or_default(),
@@ -154,24 +174,12 @@ fn taint(taint: &Value) -> Taint {
 
 /// A runner's pod, as far as the pretend cluster looks at it.
 pub(crate) fn runner_pod(worker: &WorkerRow, pool: &Pool, jit_config: &str) -> Value {
-    let demand = &worker.demand;
-    let note = WorkerNote {
-        entity_id: demand.entity,
-        entity_name: demand.entity_name.clone(),
-        entity_type: demand.kind,
-        installation_id: demand.installation,
-        repo_id: demand.repo,
-        repo_full_name: demand.repo_full_name.clone(),
-        job_labels: demand.labels.clone(),
-        k8s_pool: demand.pool.clone(),
-        k8s_image: demand.image.clone(),
-    };
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
             "name": worker.name,
-            "annotations": { WORKER_ANNOTATION: json!(note).to_string() },
+            "annotations": { WORKER_ANNOTATION: note_of(worker) },
             "labels": {
                 APP_LABEL: APP,
                 ENTITY_ID_LABEL: worker.demand.entity.to_string(),

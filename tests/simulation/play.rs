@@ -30,16 +30,7 @@ pub(crate) fn play(history: History, trace: Trace) -> Played {
     let mut sim = Sim::new(history, trace);
     let last_fault = sim.at(last_fault);
     sim.run_until(last_fault);
-    let unknown = |event: &Event| {
-        matches!(
-            event.what,
-            What::RowLost {
-                annotated: false,
-                ..
-            }
-        )
-    };
-    let within = if sim.history.events.iter().any(unknown) {
+    let within = if sim.history.looks_foreign() {
         SETTLED_WITHIN + UNKNOWN_POD_TAKES
     } else {
         SETTLED_WITHIN

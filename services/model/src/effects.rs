@@ -328,6 +328,8 @@ pub enum Outcome {
     Log(LogEvidence),
     /// What tells why a pod failed.
     Diagnostics(Value),
+    /// Somebody else holds a lock on all workers' rows; nothing was written.
+    Locked,
     /// What came of a step of recovering deliveries.
     Deliveries(DeliveryOutcome),
     /// The statement changed its row.

@@ -23,6 +23,7 @@ pub mod jobs;
 pub mod labels;
 pub mod log;
 pub mod machine;
+pub mod other;
 pub mod plan;
 mod provision;
 pub mod redact;
@@ -36,6 +37,8 @@ mod surplus;
 mod testing;
 pub mod view;
 pub mod waiting;
+#[cfg(test)]
+mod wire_tests;
 pub mod words;
 pub mod workers;
 

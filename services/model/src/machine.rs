@@ -17,6 +17,8 @@ mod ending_tests;
 mod leftovers;
 #[cfg(test)]
 mod lost_tests;
+#[cfg(test)]
+mod other_tests;
 mod outcomes;
 mod reads;
 mod rounds;
@@ -34,6 +36,7 @@ use crate::dependencies::Breakers;
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::jobs::JobChange;
 use crate::log::LogEvidence;
+use crate::other::{Lookout, OtherScheduler};
 use crate::plan::Plan;
 use crate::provision::Provision;
 use crate::rows::{Demand, DemandKey, JobRow, WorkerRow};
@@ -178,6 +181,8 @@ pub struct Machine {
     /// Since when the API server answers again after a silence that this leader saw.
     answering_since: Option<Time>,
     suspicion: Suspicion,
+    /// Whether a scheduler of another kind is at work.
+    lookout: Lookout,
     /// Where the recovery of deliveries stands.
     recoveries: Recoveries,
     decided_at: Option<Time>,
@@ -223,6 +228,7 @@ impl Machine {
             scopes_answered: BTreeMap::new(),
             answering_since: None,
             suspicion: Suspicion::None,
+            lookout: Lookout::default(),
             recoveries: Recoveries::new(),
             round: 0,
             decided_at: None,
@@ -240,6 +246,7 @@ impl Machine {
                 begun,
             } => self.observe_rows(jobs, workers, begun),
             Observation::Pods { pods, begun } => {
+                self.look_at_pods(&pods);
                 let before = self.cluster.as_of();
                 self.cluster.pods_listed(pods, begun);
                 self.cluster_listed(before, begun);
@@ -248,7 +255,10 @@ impl Machine {
                 self.note_answer(begun);
                 self.cluster.nodes_listed(nodes, begun);
             }
-            Observation::Pod(pod, at) => self.cluster.pod_seen(*pod, at),
+            Observation::Pod(pod, at) => {
+                self.look_at_pods(std::slice::from_ref(&*pod));
+                self.cluster.pod_seen(*pod, at);
+            }
             Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
             Observation::Node(node, at) => self.cluster.node_seen(*node, at),
             Observation::NodeGone(name, at) => self.cluster.node_gone(&name, at),
@@ -265,6 +275,7 @@ impl Machine {
         self.began.get_or_insert(begun);
         // A row that ended since the last read may be missing from this one.
         self.note_scopes();
+        self.lookout.see_rows(&workers, begun);
         let mut old = std::mem::take(&mut self.workers);
         let newer = |name: &PodName| self.written.get(name).is_some_and(|at| *at >= begun);
         for mut row in workers {
@@ -327,6 +338,12 @@ impl Machine {
         self.round += 1;
         self.decided_at = Some(now);
         self.retry_at.retain(|_, at| *at > now);
+        if self.other_scheduler(now).is_some() {
+            self.plan = Plan::beside_another(&self.jobs);
+            self.decide_waiting(now, &mut actions);
+            self.decide_deliveries(now, &mut actions);
+            return actions;
+        }
         let fresh = self.cluster_fresh(now);
         // What to give up follows from who would wait: the plan comes first, and again when rows are about to change.
         self.plan = self.make_plan(now, fresh);
@@ -376,6 +393,31 @@ impl Machine {
         actions.push(Action { id, key, effect });
     }
 
+    fn look_at_pods(&mut self, pods: &[Pod]) {
+        if let Some(began) = self.began {
+            // A note can be lost; a row of ours tells as well.
+            let ours = |pod: &&Pod| {
+                let row = self.workers.get(&pod.name);
+                row.is_some_and(|row| row.epoch.is_some())
+            };
+            let foreign: Vec<&Pod> = pods.iter().filter(|pod| !ours(pod)).collect();
+            self.lookout.see_pods(foreign, began);
+        }
+    }
+
+    /// A scheduler of another kind that is at work on the same tables: nothing is begun or ended beside it.
+    #[must_use]
+    pub fn other_scheduler(&self, now: Time) -> Option<OtherScheduler> {
+        self.lookout
+            .at_work(now, self.config.rules.other_scheduler_lasts)
+    }
+
+    /// The same as the last round found it.
+    #[must_use]
+    pub fn other_scheduler_then(&self) -> Option<OtherScheduler> {
+        self.other_scheduler(self.decided_at?)
+    }
+
     /// Rounds so far.
     #[must_use]
     pub fn round(&self) -> u64 {
@@ -404,8 +446,10 @@ impl Machine {
     pub fn wake_at(&self) -> Option<Time> {
         let open = self.provisions.values().filter_map(Provision::waits_until);
         let back_offs = self.back_offs.values().map(|back_off| back_off.until);
+        let other = self.other_scheduler_then();
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
+            .chain(other.map(|other| other.until))
             .chain(self.deliveries_due())
             .chain(self.breakers.next_probe())
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))

@@ -107,6 +107,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                     Outcome::Reserved(rows)
                 }
                 Ok(Reserved::Deposed) => Outcome::Deposed,
+                Ok(Reserved::Locked) => Outcome::Locked,
                 Err(error) => trouble::database(&error),
             }
         }

@@ -50,6 +50,7 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
             ("job_silent_for", values.job_silent_for),
             ("job_asked_at_least_apart", values.job_asked_at_least_apart),
             ("job_stuck_after", values.job_stuck_after),
+            ("other_scheduler_lasts", values.other_scheduler_lasts),
             ("breaker_probe_every", values.breaker_probe_every),
             ("limit_waits_at_least", values.limit_waits_at_least),
             ("suspended_asked_every", values.suspended_asked_every),

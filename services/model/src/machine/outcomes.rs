@@ -148,6 +148,7 @@ impl Machine {
     }
 
     fn reserved(&mut self, asks: &[Ask], outcome: Outcome, now: Time, actions: &mut Vec<Action>) {
+        self.lookout.see_lock(outcome == Outcome::Locked, now);
         let Outcome::Reserved(rows) = outcome else {
             self.reserve_open = Some(now);
             self.retry_later(&Key::Reserve, now);
