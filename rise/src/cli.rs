@@ -146,7 +146,8 @@ Once everything answers it says what other terminals source to join it. With
 Example:
   rise sandbox
   rise sandbox --data target/sandbox
-  rise sandbox --exit-after 60s --seed 1 --json")]
+  rise sandbox --exit-after 60s --seed 1 --json
+  rise sandbox --chaos --speed 10 --exit-after 90s")]
     Sandbox(Sandbox),
     /// Measure how fast it is, against a peer in the same run
     #[cfg(feature = "sandbox")]
@@ -165,6 +166,25 @@ Example:
 Example:
   rise man")]
     Man,
+    /// Ask a service whether it is alive, where there is no other program to ask with
+    #[command(
+        hide = true,
+        after_long_help = "\
+Exits 0 when it answers 200, and 1 otherwise. For the HEALTHCHECK of an image.
+
+Example:
+  rise health
+  rise health http://127.0.0.1:8080/ready"
+    )]
+    Health(Health),
+}
+
+/// `rise health`.
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// What to ask [the service on this machine, by PORT, else 8080]
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<reqwest::Url>,
 }
 
 /// How the answer looks.
@@ -224,6 +244,12 @@ pub(crate) struct Sandbox {
     /// Seed of everything that is left to chance
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// So many times as fast: rules, polls, the world's work, not lease or HTTP
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) speed: u16,
+    /// Trouble of every sort: lost deliveries, failing calls, killed schedulers
+    #[arg(long)]
+    pub(crate) chaos: bool,
     /// Keep the data in this folder, and go on from what is there
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

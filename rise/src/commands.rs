@@ -4,6 +4,7 @@
 mod bench;
 mod config;
 mod db;
+mod health;
 mod lists;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Bench(bench) => bench::run(&context, bench),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
+        Command::Health(health) => health::run(&context, health),
     }
 }
 

@@ -9,7 +9,9 @@
 mod architecture;
 mod bench;
 mod cli;
+mod deploy;
 mod docs;
+mod pages;
 mod picture;
 mod rise;
 mod sandbox;
@@ -17,3 +19,4 @@ mod scheduler;
 mod support;
 mod terminal;
 mod trace;
+mod wire;

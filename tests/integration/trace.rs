@@ -208,7 +208,7 @@ async fn what_owners_do_to_installations_is_found() {
     act(&|github, now| {
         github
             .rename_account("sandbox-tomas", "tomas", now)
-            .unwrap()
+            .unwrap();
     });
     logged(&rig, "installation_target.renamed").await;
     let refused = format!(

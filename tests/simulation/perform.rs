@@ -1,6 +1,7 @@
 //! What an effect does to the worlds and the tables at the moment in which it lands: what `services/src/scheduler/act.rs`
 //! does over the wire.
 
+use rise_model::dependencies::{Hindrance, Trouble};
 use rise_model::effects::{Dependency, Effect, JitHandle, Outcome};
 use rise_model::github::{Runner, RunnerStatus};
 use rise_model::log::LogScan;
@@ -38,7 +39,12 @@ pub(crate) fn call_of(effect: &Effect) -> Call {
         Effect::GetPod { .. } => Call::GetPod,
         Effect::DeletePod { .. } => Call::DeletePod,
         Effect::ReadLog { .. } | Effect::Diagnose { .. } => Call::ReadLog,
+        Effect::Deliveries(_, effect) => crate::recovery::call_of(effect),
         Effect::SetWaiting { .. } => Call::SetWaiting,
+        Effect::SetAlerts { .. } => Call::SetAlerts,
+        Effect::DropPod { .. } => Call::DeletePod,
+        Effect::FindJobOf { .. } => Call::ReadRows,
+        Effect::AdoptWorker { .. } => Call::WriteWorker,
         Effect::RecordDiagnostics { .. }
         | Effect::RecordPod { .. }
         | Effect::MarkRunning { .. }
@@ -127,8 +133,13 @@ impl Sim {
                     Err(error) => kubernetes(&error),
                 }
             }
+            Effect::DropPod { worker, uid } => self.drop_pod(worker, uid.as_str()),
+            Effect::FindJobOf { worker } => {
+                Outcome::JobOf(self.tables.job_of(worker).map(Box::new))
+            }
             Effect::ReadLog { worker } => self.read_log(worker),
             Effect::Diagnose { .. } => Outcome::Diagnostics(json!({"collected": true})),
+            Effect::Deliveries(app, effect) => self.recover(lease, *app, effect),
             write => self.write(lease, write),
         }
     }
@@ -153,6 +164,8 @@ impl Sim {
                 tables.record_told(lease, *job, change.as_ref(), now)
             }
             Effect::SetWaiting { reasons } => tables.set_waiting(lease, reasons),
+            Effect::SetAlerts { alerts } => tables.set_alerts(lease, alerts),
+            Effect::AdoptWorker { row } => tables.adopt(lease, row),
             _ => Write::NotWritten,
         };
         match written {
@@ -182,12 +195,18 @@ impl Sim {
             by: Dependency::GitHub,
             message: message.to_owned(),
         };
+        let not_now = |trouble| Outcome::NotNow {
+            hindrance: Hindrance::of(demand, trouble),
+            message: "no token".to_owned(),
+        };
         let github = &self.world.github;
+        let app = self.apps.serving(demand.kind);
         let installation = github
             .installation(InstallationId(demand.installation.0))
-            .ok_or_else(|| refused("not found"))?;
+            .filter(|installation| installation.app_id == app.0)
+            .ok_or_else(|| not_now(Trouble::NotFound))?;
         if !matches!(installation.state, InstallationState::Active) {
-            return Err(refused("suspended"));
+            return Err(not_now(Trouble::Suspended));
         }
         match (demand.kind, demand.scope_name()) {
             (EntityKind::Organization, _) => Ok(Scope::Organization(AccountId(demand.entity.0))),
@@ -361,6 +380,25 @@ impl Sim {
                 Outcome::Pod(Box::new(objects::pod(&pod)))
             }
             Err(error) if error.reason == Reason::AlreadyExists => Outcome::PodExists,
+            Err(error) => kubernetes(&error),
+        }
+    }
+
+    fn drop_pod(&mut self, worker: &PodName, uid: &str) -> Outcome {
+        let options = DeleteOptions {
+            grace_period_seconds: Some(0),
+            preconditions: Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            },
+            ..DeleteOptions::default()
+        };
+        let name = worker.as_str();
+        let cluster = &mut self.world.cluster;
+        match cluster.delete_pod(NAMESPACE, name, &options, self.now) {
+            Ok(_) => Outcome::PodDeleted,
+            Err(error) if error.reason == Reason::NotFound => Outcome::NoPod,
+            Err(error) if error.reason == Reason::Conflict => Outcome::PodChanged,
             Err(error) => kubernetes(&error),
         }
     }

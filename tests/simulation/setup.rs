@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta};
 use rise_model::config::{
     Apps, Cap, Caps, EntitySettings, LabelMatch, Pool, Route, Routing, Rules,
 };
+use rise_model::deliveries::{DeliveryRules, Recover, Recovery};
 use rise_model::machine::MachineConfig;
 use rise_model::span::Span;
 use rise_model::{AppId, EntityId, LabelSet, Time};
@@ -135,6 +136,18 @@ pub(crate) fn machine(setting: Setting) -> MachineConfig {
             }],
         },
         rules: rules(),
+        runner_prefix: PREFIX.to_owned(),
+        recovery: Some(Recovery {
+            apps: apps(),
+            rules: DeliveryRules {
+                recover: Recover::Always,
+                look_every: Span::seconds(300),
+                first_look_back: Span::seconds(24 * 3600),
+                overlap: Span::seconds(120),
+                redeliver_every: Span::seconds(1),
+                attempts: 3,
+            },
+        }),
     }
 }
 
@@ -166,12 +179,31 @@ fn rules() -> Rules {
         reads_apart: Span::seconds(60),
         concluded_for: Span::seconds(600),
         kill_within: Span::seconds(60),
+        kill_stuck_after: Span::seconds(120),
+        job_unaccounted_after: Span::seconds(3600),
         runners_every: Span::seconds(30),
+        leftovers_apart: Span::seconds(300),
+        leftovers_for: Span::seconds(900),
+        scopes_every: Span::seconds(86_400),
+        board_dead_after: Span::seconds(300),
+        boards_suspect_within: Span::seconds(300),
+        boards_suspect_for: Span::seconds(1800),
+        scope_gone_after: Span::seconds(600),
         job_wrong_for: Span::seconds(60),
         job_silent_for: Span::seconds(600),
         job_asked_at_least_apart: Span::seconds(60),
         job_asked_at_most_apart: Span::seconds(900),
         job_stuck_after: Span::seconds(600),
         jobs_asked_at_once: 10,
+        other_scheduler_lasts: Span::seconds(300),
+        breaker_opens_after: 3,
+        breaker_probe_every: Span::seconds(15),
+        limit_waits_at_least: Span::seconds(60),
+        suspended_asked_every: Span::seconds(60),
+        installation_missing_for: Span::seconds(60),
+        questions_percent: 10,
+        jits_in_ten_seconds: 13,
+        jits_in_ten_seconds_of_app: 30,
+        jits_an_hour: 450,
     }
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use rise_model::EntityKind;
 use rise_model::config::Apps;
+use rise_model::deliveries::{Recover, Recovery};
 use rise_model::machine::MachineConfig;
 use secrecy::{ExposeSecret, SecretString};
 use services::config::{DatabaseSection, GitHubSection, KubernetesSection};
@@ -17,7 +18,7 @@ use super::{Asking, Configuration, EnvironmentName, Problem, Variable, Variables
 use crate::exit::Failure;
 
 /// What a service listens on when nothing else is said; the replaced service's port.
-const DEFAULT_PORT: u16 = 8080;
+pub(crate) const DEFAULT_PORT: u16 = 8080;
 /// GitHub's own API.
 const GITHUB_API: &str = "https://api.github.com";
 /// Kubernetes sets this in every container.
@@ -196,6 +197,9 @@ impl Configuration {
         let personal_key = ask_key(&mut asking, Variable::GhappPersonalPrivateKey);
         let github_api = ask_github_api(&mut asking);
         let cluster = ask_cluster(&mut asking);
+        let dashboard_token = asking
+            .optional(Variable::DashboardToken)
+            .map(SecretString::from);
         let listen = ask_listen(&mut asking, listen);
         let scheduler = (|| {
             Some(Scheduler {
@@ -210,16 +214,37 @@ impl Configuration {
                 kubernetes: self.file.kubernetes,
                 config: SchedulerConfig {
                     environment: self.environment().clone(),
-                    machine: MachineConfig {
-                        pools: self.file.pools.clone(),
-                        caps: self.file.caps.clone(),
-                        rules: self.file.rules,
-                    },
+                    machine: self.machine(),
                     section: self.file.scheduler,
+                    dashboard_token,
                 },
             })
         })();
         self.all_or_problems(asking, scheduler)
+    }
+
+    /// How missed deliveries are recovered, if they are in this environment.
+    fn recovery(&self) -> Option<Recovery> {
+        let rules = self.file.deliveries;
+        let here = match (rules.recover, self.name) {
+            (Recover::Always, _) | (Recover::Auto, EnvironmentName::Prod) => true,
+            (Recover::Never, _) | (Recover::Auto, EnvironmentName::Staging) => false,
+        };
+        here.then_some(Recovery {
+            apps: self.file.apps,
+            rules,
+        })
+    }
+
+    /// What the scheduler's decisions are made with.
+    pub(crate) fn machine(&self) -> MachineConfig {
+        MachineConfig {
+            pools: self.file.pools.clone(),
+            caps: self.file.caps.clone(),
+            rules: self.file.rules,
+            runner_prefix: self.environment().runner_prefix.clone(),
+            recovery: self.recovery(),
+        }
     }
 
     fn all_or_problems<T>(&self, asking: Asking<'_>, settings: Option<T>) -> Result<T, Failure> {

@@ -39,6 +39,8 @@ pub(crate) enum Variable {
     K8sKubeconfig,
     /// The path of a kubeconfig.
     Kubeconfig,
+    /// Who brings it sees everything on the scheduler's pages.
+    DashboardToken,
     /// The port to listen on.
     Port,
     /// How much is logged.
@@ -51,7 +53,7 @@ pub(crate) enum Variable {
 
 impl Variable {
     /// All of them, in the order in which they are told.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Prod,
         Self::StagingUrl,
         Self::PostgresUrl,
@@ -65,6 +67,7 @@ impl Variable {
         Self::ProdUrl,
         Self::K8sKubeconfig,
         Self::Kubeconfig,
+        Self::DashboardToken,
         Self::Port,
         Self::Loglevel,
         Self::RiseConfig,
@@ -87,6 +90,7 @@ impl Variable {
             Self::ProdUrl => "PROD_URL",
             Self::K8sKubeconfig => "K8S_KUBECONFIG",
             Self::Kubeconfig => "KUBECONFIG",
+            Self::DashboardToken => "DASHBOARD_TOKEN",
             Self::Port => "PORT",
             Self::Loglevel => "LOGLEVEL",
             Self::RiseConfig => "RISE_CONFIG",
@@ -104,6 +108,7 @@ impl Variable {
             | Self::GhappPersonalPrivateKey
             | Self::GithubToken
             | Self::K8sKubeconfig
+            | Self::DashboardToken
             | Self::RiseConfigToml => Secrecy::Hidden,
             Self::Prod
             | Self::StagingUrl

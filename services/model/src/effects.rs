@@ -4,7 +4,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::alerts::Alert;
 use crate::cluster::Pod;
+use crate::deliveries::{DeliveryEffect, DeliveryOutcome};
+use crate::dependencies::{Hindrance, Party};
 use crate::github::{Job, Run, Runner};
 use crate::jobs::JobChange;
 use crate::log::LogEvidence;
@@ -12,8 +15,8 @@ use crate::plan::Ask;
 use crate::rows::{Demand, WorkerRow};
 use crate::workers::{CondemnReason, Finish};
 use crate::{
-    JobId, NodeName, PodName, PodUid, ResourceVersion, RunId, RunnerGroupId, RunnerId, ScopeKey,
-    Time,
+    AppId, JobId, NodeName, PodName, PodUid, ResourceVersion, RunId, RunnerGroupId, RunnerId,
+    ScopeKey, Time,
 };
 
 /// Numbers an action within one process.
@@ -38,6 +41,10 @@ pub enum Key {
     Scope(ScopeKey),
     /// One job.
     Job(JobId),
+    /// What a person should look at.
+    Alerts,
+    /// The deliveries of an App.
+    Deliveries(AppId),
 }
 
 /// An effect with its address.
@@ -146,6 +153,23 @@ pub enum Effect {
         /// The version that was seen; `None` where only the object matters.
         resource_version: Option<ResourceVersion>,
     },
+    /// Delete a pod of a dead board, without grace.
+    DropPod {
+        /// Which.
+        worker: PodName,
+        /// The object that was seen.
+        uid: PodUid,
+    },
+    /// Look for the job that names a pod.
+    FindJobOf {
+        /// Which pod.
+        worker: PodName,
+    },
+    /// Write the row of a pod that has none.
+    AdoptWorker {
+        /// The row.
+        row: Box<WorkerRow>,
+    },
     /// Read a pod's log for the runner's marks.
     ReadLog {
         /// Which.
@@ -205,6 +229,13 @@ pub enum Effect {
         /// Which.
         worker: PodName,
     },
+    /// Write which alerts are open: all others are closed.
+    SetAlerts {
+        /// The open ones.
+        alerts: Vec<Alert>,
+    },
+    /// A step of recovering an App's deliveries.
+    Deliveries(AppId, DeliveryEffect),
     /// Write why jobs wait.
     SetWaiting {
         /// The reasons that changed; `None` clears.
@@ -277,6 +308,8 @@ pub enum Outcome {
     NotThere,
     /// All runners of a scope.
     Runners(Vec<Runner>),
+    /// What the job asked for that names a pod, if one does.
+    JobOf(Option<Box<Demand>>),
     /// GitHub does not have the runner (any more).
     RunnerGone,
     /// GitHub says that the runner has a job.
@@ -295,6 +328,10 @@ pub enum Outcome {
     Log(LogEvidence),
     /// What tells why a pod failed.
     Diagnostics(Value),
+    /// Somebody else holds a lock on all workers' rows; nothing was written.
+    Locked,
+    /// What came of a step of recovering deliveries.
+    Deliveries(DeliveryOutcome),
     /// The statement changed its row.
     Written,
     /// The row was not as expected; somebody else was there first.
@@ -308,6 +345,13 @@ pub enum Outcome {
         /// What was said.
         message: String,
     },
+    /// It was not done, and what was asked is not to blame: GitHub or the cluster cannot do it now.
+    NotNow {
+        /// Who, and why.
+        hindrance: Hindrance,
+        /// What was said.
+        message: String,
+    },
     /// No answer: it may have happened or not.
     NoAnswer {
         /// Who was asked.
@@ -315,4 +359,43 @@ pub enum Outcome {
         /// What is known.
         message: String,
     },
+}
+
+impl Effect {
+    /// Whom it asks, if it needs somebody who may be out of reach. Logs come from boards: they tell nothing of the API
+    /// server, and it is asked for them in any case.
+    #[must_use]
+    pub fn party(&self) -> Option<Party> {
+        match self {
+            Self::EnsureRunnerGroup { demand }
+            | Self::CreateJitConfig { demand, .. }
+            | Self::FindRunner { demand, .. }
+            | Self::DeleteRunner { demand, .. }
+            | Self::GetJob { demand, .. }
+            | Self::GetRun { demand, .. }
+            | Self::ListRunners { demand, .. } => Some(Party::of(demand)),
+            Self::KillPod { .. }
+            | Self::CreatePod { .. }
+            | Self::GetPod { .. }
+            | Self::DeletePod { .. }
+            | Self::DropPod { .. } => Some(Party::Kubernetes),
+            Self::Reserve { .. }
+            | Self::FindJobOf { .. }
+            | Self::AdoptWorker { .. }
+            | Self::SetAlerts { .. }
+            | Self::RecordJob { .. }
+            | Self::ReadLog { .. }
+            | Self::Diagnose { .. }
+            | Self::RecordDiagnostics { .. }
+            | Self::RecordPod { .. }
+            | Self::MarkRunning { .. }
+            | Self::MarkFinished { .. }
+            | Self::Condemn { .. }
+            | Self::TakeBack { .. }
+            | Self::RecordDeregistered { .. }
+            // Asked seldom and by an App's key, it waits by itself when that is in trouble.
+            | Self::Deliveries(..)
+            | Self::SetWaiting { .. } => None,
+        }
+    }
 }

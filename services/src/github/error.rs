@@ -45,6 +45,10 @@ pub enum Operation {
     ListRunJobs,
     /// The runs of a repository.
     ListRuns,
+    /// An App's log of deliveries.
+    ListDeliveries,
+    /// A delivery, once more.
+    Redeliver,
 }
 
 impl Operation {
@@ -66,6 +70,8 @@ impl Operation {
             Self::GetRun => "get_run",
             Self::ListRunJobs => "list_run_jobs",
             Self::ListRuns => "list_runs",
+            Self::ListDeliveries => "list_deliveries",
+            Self::Redeliver => "redeliver",
         }
     }
 }
@@ -201,6 +207,25 @@ impl GitHubError {
     #[must_use]
     pub fn kind(&self) -> &GitHubErrorKind {
         &self.kind
+    }
+
+    /// GitHub's status, if it answered.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self.kind {
+            GitHubErrorKind::NotFound => Some(404),
+            GitHubErrorKind::Suspended | GitHubErrorKind::Forbidden { .. } => Some(403),
+            GitHubErrorKind::Unauthorized { .. } => Some(401),
+            GitHubErrorKind::Unprocessable { .. } => Some(422),
+            GitHubErrorKind::Conflict { .. } => Some(409),
+            GitHubErrorKind::RateLimited { .. } => Some(429),
+            GitHubErrorKind::Server { status } | GitHubErrorKind::Unexpected { status, .. } => {
+                Some(status)
+            }
+            GitHubErrorKind::TimedOut
+            | GitHubErrorKind::Transport(_)
+            | GitHubErrorKind::Incomplete { .. } => None,
+        }
     }
 
     /// Whether GitHub, or the way to it, is in trouble, and not this one request. A key that is not taken any more is of

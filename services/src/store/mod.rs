@@ -3,9 +3,13 @@
 //! One function a query, checked at compile time. Every connection has the environment's schema as its search path,
 //! so no query names it. Times that are compared with rows are the database's own.
 
+mod adopt;
+mod alerts;
 pub mod audit;
 pub mod bench;
+mod deliveries;
 mod events;
+mod gone;
 mod intake;
 mod jobs;
 mod kept;
@@ -15,12 +19,14 @@ pub mod migrate;
 pub mod operator;
 pub(crate) mod pages;
 mod snapshot;
+pub(crate) mod stats;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trace;
 pub mod why;
 mod workers;
 
+pub use deliveries::Looked;
 pub use intake::{IntakeStore, Written};
 pub use lease::{Lease, LeaseAnswer};
 pub use snapshot::Rows;

@@ -143,6 +143,13 @@ impl Rig {
         &self.schedulers
     }
 
+    /// Where the tables are.
+    pub(crate) fn database(&self) -> &str {
+        let mut variables = self.variables.iter();
+        let found = variables.find(|(name, _)| *name == "POSTGRES_URL");
+        &found.unwrap().1
+    }
+
     pub(crate) fn ghfe(&self) -> &Service {
         &self.ghfe
     }
@@ -156,6 +163,12 @@ impl Rig {
     pub(crate) fn restart_scheduler(&mut self) {
         self.take_scheduler(0).kill();
         self.start_scheduler();
+    }
+
+    /// Ends webhook intake as a deployment does. The new one is not yet told to GitHub.
+    pub(crate) fn restart_ghfe(&mut self) {
+        let new = Service::start("ghfe", &self.variables);
+        std::mem::replace(&mut self.ghfe, new).terminate();
     }
 
     // --- acting on the world ---

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use rise_model::Time;
-use rise_model::machine::{Machine as Model, MachineConfig, Observation};
+use rise_model::machine::{Machine as Model, Observation};
 use sandbox::pg::Postgres;
 use sandbox::world::github::{AccountConfig, GitHubConfig};
 use serde_json::Value;
@@ -209,11 +209,7 @@ async fn model(
         .read_rows(&names, file.rules.deregister_within)
         .await?;
     figures.time("read of all rows", asked.elapsed(), "");
-    let mut model = Model::new(MachineConfig {
-        pools: file.pools.clone(),
-        caps: file.caps.clone(),
-        rules: file.rules,
-    });
+    let mut model = Model::new(configuration.machine());
     let (jobs, workers) = (rows.jobs, rows.workers);
     model.observe(Observation::Nodes { nodes, begun });
     model.observe(Observation::Pods { pods, begun });

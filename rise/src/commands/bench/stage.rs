@@ -16,9 +16,9 @@ use serde_json::Value;
 use services::store::{Store, migrate};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::commands::sandbox::Secrets;
 use crate::commands::sandbox::child::{self, Child, Listener, Role};
 use crate::commands::sandbox::folder::{Folder, Variables};
+use crate::commands::sandbox::{Parts, Secrets};
 use crate::config::Configuration;
 use crate::exit::{Failure, chain};
 
@@ -123,8 +123,13 @@ impl Stage {
         let doors = Doors::start(setting.doors(&secrets))
             .await
             .map_err(|error| failed(chain(&error)))?;
-        let given = configuration.path.clone();
-        let variables = Variables::new(folder, &doors, &secrets, &url, given)?;
+        let parts = Parts {
+            caps: file.caps.clone(),
+            overlay: String::new(),
+            database: file.database,
+            config: configuration.path.clone(),
+        };
+        let variables = Variables::new(folder, &doors, &secrets, &url, parts)?;
         let start = |role: Role| {
             let (environment, log) = (variables.of(role), folder.log(role.as_str()));
             async move { Child::start(role, environment, log?, Listener::Nobody).await }

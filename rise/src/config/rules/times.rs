@@ -37,11 +37,24 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
             ("reads_apart", values.reads_apart),
             ("concluded_for", values.concluded_for),
             ("kill_within", values.kill_within),
+            ("kill_stuck_after", values.kill_stuck_after),
+            ("job_unaccounted_after", values.job_unaccounted_after),
+            ("leftovers_apart", values.leftovers_apart),
+            ("scopes_every", values.scopes_every),
+            ("board_dead_after", values.board_dead_after),
+            ("boards_suspect_within", values.boards_suspect_within),
+            ("boards_suspect_for", values.boards_suspect_for),
+            ("scope_gone_after", values.scope_gone_after),
             ("runners_every", values.runners_every),
             ("job_wrong_for", values.job_wrong_for),
             ("job_silent_for", values.job_silent_for),
             ("job_asked_at_least_apart", values.job_asked_at_least_apart),
             ("job_stuck_after", values.job_stuck_after),
+            ("other_scheduler_lasts", values.other_scheduler_lasts),
+            ("breaker_probe_every", values.breaker_probe_every),
+            ("limit_waits_at_least", values.limit_waits_at_least),
+            ("suspended_asked_every", values.suspended_asked_every),
+            ("installation_missing_for", values.installation_missing_for),
         ],
     );
     section.at_least_one(
@@ -50,6 +63,13 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
             ("reserve_at_once", values.reserve_at_once),
             ("effects_at_once", values.effects_at_once),
             ("jobs_asked_at_once", values.jobs_asked_at_once),
+            ("breaker_opens_after", values.breaker_opens_after),
+            ("jits_in_ten_seconds", values.jits_in_ten_seconds),
+            (
+                "jits_in_ten_seconds_of_app",
+                values.jits_in_ten_seconds_of_app,
+            ),
+            ("jits_an_hour", values.jits_an_hour),
         ],
     );
     section.below(
@@ -72,6 +92,28 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
         ("back_off_from", values.back_off_from),
         ("back_off_to", values.back_off_to),
     );
+}
+
+/// `[deliveries]`.
+pub(super) fn deliveries(file: &File, rules: &mut Findings<'_>) {
+    let section = Section::of("deliveries");
+    let values = &file.deliveries;
+    section.positive(
+        rules,
+        &[
+            ("overlap", values.overlap),
+            ("redeliver_every", values.redeliver_every),
+        ],
+    );
+    // A try that may still be on its way is no try that failed.
+    section.below(
+        rules,
+        ("overlap", values.overlap),
+        ("look_every", values.look_every),
+    );
+    if values.attempts == 0 {
+        rules.wrong(&section.key("attempts"), "it must be at least 1");
+    }
 }
 
 /// `[ghfe]`.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::effects::{Action, Effect, Key, Outcome};
 use crate::jobs::{JobFacts, Reading, read_job, read_missing, read_run, should_ask};
-use crate::rows::{DemandKey, JobRow};
+use crate::rows::{DemandKey, JobRow, WorkerRow};
 use crate::runners::RunnerState;
+use crate::view::Knowledge;
 use crate::{JobId, Time};
 
 use super::Machine;
@@ -54,10 +55,16 @@ impl Machine {
             let Some(job) = self.jobs.iter().find(|job| job.id == id) else {
                 continue;
             };
-            let demand = job.demand.clone();
+            let effect = Effect::GetJob {
+                job: id,
+                demand: job.demand.clone(),
+            };
+            if !self.admits(&effect) {
+                continue;
+            }
             left -= 1;
             self.asked.insert(id, now);
-            self.begin(key, Effect::GetJob { job: id, demand }, now, actions);
+            self.begin(key, effect, now, actions);
         }
     }
 
@@ -79,10 +86,24 @@ impl Machine {
                 let idle = self.runners.get(&row.name).is_some_and(|runner| {
                     runner.state() == Some(RunnerState::Idle) && runner.lasted() >= apart
                 });
-                idle || took_a_job.contains(&row.name) || !row.is_live()
+                let lost = self.is_offline_on_a_silent_board(row);
+                idle || lost || took_a_job.contains(&row.name) || !row.is_live()
             })
             .map(|row| row.demand.key())
             .collect()
+    }
+
+    /// Whether its job, if it has one, would be told by GitHub alone.
+    fn is_offline_on_a_silent_board(&self, row: &WorkerRow) -> bool {
+        let offline = self
+            .runners
+            .get(&row.name)
+            .is_some_and(|runner| runner.state() == Some(RunnerState::Offline));
+        offline
+            && match self.cluster.pod(&row.name) {
+                Knowledge::Present(pod) => self.cluster.is_silent(pod),
+                Knowledge::Absent | Knowledge::Unknown => false,
+            }
     }
 
     /// GitHub answered about a job.
@@ -98,12 +119,25 @@ impl Machine {
             return;
         };
         let demand = row.demand.clone();
+        let run_is_over = self.runs_over.remove(&id);
         let (reading, run) = match outcome {
-            Outcome::Job(job) => (
-                read_job(row, job, now, &self.config.rules),
-                Some(job.run_id),
-            ),
-            Outcome::Run(run) => (read_run(row, run), None),
+            Outcome::Job(job) => {
+                let reading = read_job(row, job, now, &self.config.rules);
+                match (reading, run_is_over) {
+                    // It was queued before and after its run was over: nobody took it in between.
+                    (Reading::AskRun, Some(change)) => (Reading::Changes(change), None),
+                    (reading, _) => (reading, Some(job.run_id)),
+                }
+            }
+            Outcome::Run(run) => match read_run(row, run) {
+                Reading::Changes(change) => {
+                    self.runs_over.insert(id, change);
+                    let effect = Effect::GetJob { job: id, demand };
+                    self.begin(key.clone(), effect, now, actions);
+                    return;
+                }
+                reading => (reading, None),
+            },
             Outcome::NotThere => (read_missing(row, now), None),
             // No answer says nothing; it is asked again in its time.
             _ => return,

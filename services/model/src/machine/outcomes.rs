@@ -20,9 +20,11 @@ impl Machine {
     /// Takes what came of an action and returns the next step of the same key, if it can be taken at once.
     pub fn outcome(&mut self, id: ActionId, outcome: Outcome, now: Time) -> Vec<Action> {
         let mut actions = Vec::new();
-        let Some(InFlight { key, effect, begun }) = self.in_flight.remove(&id) else {
+        let Some(asked) = self.in_flight.remove(&id) else {
             return actions;
         };
+        self.heard_of_party(&asked, &outcome, now);
+        let InFlight { key, effect, begun } = asked;
         self.busy_keys.remove(&key);
         if outcome == Outcome::Deposed {
             self.deposed = true;
@@ -37,17 +39,27 @@ impl Machine {
                 Outcome::RunnerGroup(group) => {
                     self.groups.insert(demand.entity, group);
                 }
-                other => self.provision_trouble(&key, other, now, &mut actions),
+                other => {
+                    if let Key::Scope(scope) = &key {
+                        self.listed.insert(scope.clone(), begun);
+                    }
+                    self.provision_trouble(&key, other, now, &mut actions);
+                }
             },
             Effect::CreateJitConfig { worker, demand, .. } => match outcome {
-                Outcome::JitConfig { runner, jit } => self.provision(&worker, |p| {
-                    p.runner = Some(runner);
-                    p.stage = Stage::Pod(jit);
-                }),
+                Outcome::JitConfig { runner, jit } => {
+                    self.scopes_answered.insert(demand.key().scope, begun);
+                    self.provision(&worker, |p| {
+                        p.runner = Some(runner);
+                        p.stage = Stage::Pod(jit);
+                    });
+                }
                 Outcome::NameTaken => self.name_taken(&key, &worker, now, &mut actions),
                 other => {
                     // The cached group may be gone: the next worker asks for it again.
-                    self.groups.remove(&demand.entity);
+                    if matches!(other, Outcome::Refused { .. }) {
+                        self.groups.remove(&demand.entity);
+                    }
                     self.provision_trouble(&key, other, now, &mut actions);
                 }
             },
@@ -62,18 +74,38 @@ impl Machine {
             }
             Effect::GetPod { worker } => self.pod_read(&key, &worker, outcome, now, &mut actions),
             Effect::DeletePod { worker, .. } => self.pod_deleted(&key, &worker, &outcome, now),
-            Effect::ListRunners { demand, .. } => match outcome {
-                Outcome::Runners(runners) => self.runners_listed(&demand, &runners, begun),
-                // A list that failed says nothing; it is not asked for again at once.
+            Effect::SetAlerts { alerts } => match outcome {
+                Outcome::Written => self.alerts_written(alerts),
+                _ => self.retry_later(&key, now),
+            },
+            Effect::ListRunners { demand, group } => match outcome {
+                Outcome::Runners(runners) => {
+                    self.scopes_answered.insert(demand.key().scope, begun);
+                    self.note_runners(&demand, group, &runners, begun);
+                    self.runners_listed(&demand, &runners, begun);
+                }
+                // A list that failed says nothing; it is not asked for again at once. Its group may be gone.
                 _ => {
+                    self.groups.remove(&demand.entity);
                     self.listed.insert(demand.key().scope, begun);
                 }
             },
+            Effect::DropPod { worker, .. } => match outcome {
+                Outcome::PodDeleted | Outcome::NoPod => self.cluster.pod_gone(&worker, now),
+                _ => self.retry_later(&key, now),
+            },
+            Effect::FindJobOf { worker } => {
+                self.job_of_found(&key, &worker, outcome, now, &mut actions);
+            }
+            Effect::AdoptWorker { row } => self.adopted(&key, *row, &outcome, now),
             Effect::GetJob { job, .. } => self.job_told(&key, job, &outcome, now, &mut actions),
             Effect::GetRun { .. } => {
                 if let Key::Job(job) = key {
                     self.job_told(&key, job, &outcome, now, &mut actions);
                 }
+            }
+            Effect::Deliveries(app, effect) => {
+                self.deliveries_told(&key, (app, effect), outcome, now, &mut actions);
             }
             // The next read of the rows shows what became of it.
             Effect::RecordJob { .. } => {}
@@ -82,7 +114,9 @@ impl Machine {
             Effect::Diagnose { worker } => {
                 let diagnostics = match outcome {
                     Outcome::Diagnostics(diagnostics) => diagnostics,
-                    Outcome::Refused { message, .. } | Outcome::NoAnswer { message, .. } => {
+                    Outcome::Refused { message, .. }
+                    | Outcome::NotNow { message, .. }
+                    | Outcome::NoAnswer { message, .. } => {
                         json!({ "collect_error": message })
                     }
                     _ => json!({ "collect_error": "the pod is gone" }),
@@ -114,6 +148,7 @@ impl Machine {
     }
 
     fn reserved(&mut self, asks: &[Ask], outcome: Outcome, now: Time, actions: &mut Vec<Action>) {
+        self.lookout.see_lock(outcome == Outcome::Locked, now);
         let Outcome::Reserved(rows) = outcome else {
             self.reserve_open = Some(now);
             self.retry_later(&Key::Reserve, now);
@@ -227,6 +262,8 @@ impl Machine {
         let making = self.is_making(worker);
         match outcome {
             Outcome::RunnerGone if making => self.provision(worker, |p| p.stage = Stage::Runner),
+            // A left over registration without a row.
+            Outcome::RunnerGone if !self.workers.contains_key(worker) => {}
             Outcome::RunnerGone => {
                 self.begin(
                     key.clone(),
@@ -269,6 +306,7 @@ impl Machine {
         match outcome {
             Outcome::Pod(pod) => self.cluster.pod_seen(*pod, now),
             Outcome::Refused { message, .. } => self.fail(key, worker, &message, now, actions),
+            Outcome::NotNow { .. } => self.retry_later(key, now),
             // Made by a call whose answer was lost, or perhaps made: it is looked for, never assumed.
             _ => self.provision(worker, |p| {
                 p.stage = Stage::Unanswered {
@@ -307,7 +345,11 @@ impl Machine {
                     .or_insert_with(Provision::new);
                 if !provision.missed(again_at) {
                     let message = "the cluster did not answer when the pod was made, and has none";
-                    self.fail(key, worker, message, now, actions);
+                    if self.is_hindered(worker, now) {
+                        self.give_back(key, worker, message, now, actions);
+                    } else {
+                        self.fail(key, worker, message, now, actions);
+                    }
                 }
             }
             _ => self.retry_later(key, now),
@@ -354,10 +396,17 @@ impl Machine {
             Outcome::Log(log) if log.is_whole(started) || log.job != LoggedJob::None => {
                 read.failing_since = None;
                 read.begun = Some(begun);
+                match log.job {
+                    LoggedJob::Running { .. } => read.free_since = None,
+                    LoggedJob::None | LoggedJob::Completed { .. } => {
+                        read.free_since.get_or_insert(begun);
+                    }
+                }
                 read.evidence = Some(log);
             }
             _ => {
                 read.failing_since.get_or_insert(now);
+                read.free_since = None;
                 let at = now + self.config.rules.log_retry.delta();
                 self.retry_at.insert(key.clone(), at);
             }
@@ -497,7 +546,7 @@ impl Machine {
         self.begin(key.clone(), effect, now, actions);
     }
 
-    fn retry_later(&mut self, key: &Key, now: Time) {
+    pub(super) fn retry_later(&mut self, key: &Key, now: Time) {
         self.retry_at
             .insert(key.clone(), now + self.config.rules.retry_after.delta());
     }

@@ -13,6 +13,8 @@ pub(super) fn machine() -> Machine {
         pools: vec![pool()],
         caps: caps(99, 1),
         rules: rules(),
+        runner_prefix: "rise-riscv-runner-".to_owned(),
+        recovery: None,
     })
 }
 
@@ -71,7 +73,7 @@ fn asked(actions: &[Action]) -> usize {
     })
 }
 
-pub(super) fn ours(name: &str, demand: crate::rows::Demand) -> WorkerRow {
+pub(super) fn ours(name: &str, demand: Demand) -> WorkerRow {
     WorkerRow {
         epoch: Some(Epoch(1)),
         created_at: at(100),
@@ -758,12 +760,64 @@ fn a_pod_on_a_board_that_cannot_be_heard_may_have_started() {
             ..node("board-0")
         };
         machine.observe(Observation::Node(Box::new(silent), at(101)));
+        let actions = machine.decide(at(102));
+        let asks = |action: &Action| matches!(action.effect, Effect::ListRunners { .. });
         assert!(
-            machine.decide(at(102)).is_empty(),
-            "its pod is as it was last heard"
+            actions.iter().all(asks),
+            "its pod is as it was last heard: {actions:#?}"
         );
         machine.observe(Observation::Node(Box::new(node("board-0")), at(103)));
         let actions = machine.decide(at(104));
         assert!(matches!(only(&actions).effect, Effect::DeletePod { .. }));
     }
+}
+
+#[test]
+fn a_job_whose_run_is_over_fails_only_when_it_is_queued_still() {
+    let told = |fields: serde_json::Value| {
+        let mut job = serde_json::json!({ "id": 1, "run_id": 2, "name": "build", "status": "queued", "conclusion": null });
+        for (key, value) in fields.as_object().expect("an object") {
+            job[key] = value.clone();
+        }
+        Outcome::Job(Box::new(serde_json::from_value(job).expect("a job")))
+    };
+    let over = || {
+        let run = serde_json::json!({ "id": 2, "status": "completed", "conclusion": "success", "created_at": "2026-11-24T10:00:00Z" });
+        Outcome::Run(serde_json::from_value(run).expect("a run"))
+    };
+    let change_after = |second_answer: Outcome| {
+        let mut machine = machine();
+        see(
+            &mut machine,
+            vec![job(1, demand(7))],
+            vec![],
+            vec![],
+            0,
+            700,
+        );
+        let asked = machine.decide(at(701));
+        let question = asked.iter().find(|a| a.key == Key::Job(JobId(1)));
+        let next = machine.outcome(
+            question.expect("a question").id,
+            told(serde_json::json!({})),
+            at(701),
+        );
+        let next = machine.outcome(only(&next).id, over(), at(702));
+        assert!(matches!(only(&next).effect, Effect::GetJob { .. }));
+        let next = machine.outcome(only(&next).id, second_answer, at(703));
+        match &only(&next).effect {
+            Effect::RecordJob { change, .. } => change.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(matches!(
+        change_after(told(serde_json::json!({}))),
+        Some(JobChange::Failed(_))
+    ));
+    let ran =
+        serde_json::json!({ "status": "completed", "conclusion": "success", "runner_name": "w1" });
+    assert!(matches!(
+        change_after(told(ran)),
+        Some(JobChange::Completed { .. })
+    ));
 }

@@ -32,6 +32,10 @@ struct History {
     scheduler: Option<SchedulerFacts>,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "histories read better without borrows"
+)]
 impl History {
     /// Nothing but a scheduler that is alive.
     fn nothing() -> Self {
@@ -72,7 +76,7 @@ impl History {
         )
     }
 
-    fn row(mut self, minute: i64, event: &str, outcome: &str, payload: &Value) -> Self {
+    fn row(mut self, minute: i64, event: &str, outcome: &str, payload: Value) -> Self {
         let id = i64::try_from(self.events.len()).unwrap() + 1;
         self.events.push(Event {
             id: EventId(id),
@@ -87,13 +91,13 @@ impl History {
             login: Some("x".to_owned()),
             job: None,
             repository: None,
-            facts: Facts::of(payload),
+            facts: Facts::of(&payload),
         });
         self
     }
 
     fn installation(mut self, minute: i64, id: i64, event: &str, payload: Value) -> Self {
-        self = self.row(minute, event, "ok", &payload);
+        self = self.row(minute, event, "ok", payload);
         self.last().installation = Some(InstallationId(id));
         self
     }
@@ -107,7 +111,7 @@ impl History {
             minute,
             event,
             outcome,
-            &json!({"workflow_job": {"labels": ["gpu", "big"]}}),
+            json!({"workflow_job": {"labels": ["gpu", "big"]}}),
         );
         let row = self.last();
         row.job = Some(JOB);
@@ -319,9 +323,9 @@ fn renamed_and_not_found_afterwards() {
             70,
             "installation_target.renamed",
             "ok",
-            &json!({"changes": {"login": {"from": "old"}}}),
+            json!({"changes": {"login": {"from": "old"}}}),
         )
-        .row(71, "auth_attempt.404", "auth_404", &json!({}));
+        .row(71, "auth_attempt.404", "auth_404", json!({}));
     let verdict = renamed.verdict();
     assert_eq!(verdict.cause, Cause::Renamed);
     assert_eq!(verdict.proof, [event(3), event(4)]);
@@ -336,8 +340,8 @@ fn renamed_and_not_found_afterwards() {
     // While a job waits, calls take the new name.
     let waits = History::installed()
         .job(Status::Pending, Some("no_free_board:p"))
-        .row(70, "installation_target.renamed", "ok", &json!({}))
-        .row(71, "auth_attempt.404", "auth_404", &json!({}));
+        .row(70, "installation_target.renamed", "ok", json!({}))
+        .row(71, "auth_attempt.404", "auth_404", json!({}));
     assert_eq!(waits.cause(), Cause::NoFreeBoard);
 }
 
@@ -564,7 +568,7 @@ fn the_account_is_told_as_of_any_time() {
 
 #[test]
 fn an_app_that_is_none_of_ours_is_no_installation() {
-    let strange = History::nothing().row(0, "installation.created", "unknown_app", &json!({}));
+    let strange = History::nothing().row(0, "installation.created", "unknown_app", json!({}));
     assert_eq!(fold(&strange.events, at(1)).installations.len(), 0);
 }
 
@@ -575,7 +579,7 @@ proptest::proptest! {
         let log = History::installed_for_one()
             .installation(20, 1, "installation.suspend", json!({}))
             .installation(30, 1, "installation.unsuspend", json!({}))
-            .row(35, "installation_target.renamed", "ok", &json!({"changes": {"login": {"from": "old"}}}))
+            .row(35, "installation_target.renamed", "ok", json!({"changes": {"login": {"from": "old"}}}))
             .installation(40, 1, "installation.deleted", json!({}))
             .installation(50, 2, "installation.created", json!({}));
         let shuffled: Vec<Event> = order.iter().map(|index| log.events[*index].clone()).collect();
