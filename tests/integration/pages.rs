@@ -145,14 +145,6 @@ async fn pages_are_whole_in_a_browser_and_never_too_wide() {
 async fn metrics_are_as_prometheus_wants_them() {
     let mut rig = busy().await;
     let url = format!("{}/metrics", rig.scheduler().url());
-    let text = client()
-        .get(&url)
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
     for (metric, what) in [
         ("rise_leader 1", "who leads"),
         (
@@ -173,7 +165,13 @@ async fn metrics_are_as_prometheus_wants_them() {
             "the queue",
         ),
     ] {
-        assert!(text.contains(metric), "{what}: {metric} is not in {text}");
+        // The leader writes what boards do once a second at most.
+        rig.until(what, async || {
+            let text = client().get(&url).send().await.unwrap().text().await;
+            let text = text.unwrap();
+            holds(text.contains(metric), format!("{metric} is not in {text}"))
+        })
+        .await;
     }
     // Intake adds what it counted when it ends.
     rig.restart_ghfe();
