@@ -4,6 +4,7 @@
 mod bench;
 mod help;
 mod lists;
+mod screen;
 mod usage;
 mod words;
 
@@ -24,6 +25,7 @@ use crate::output::Format;
 pub(crate) use bench::{Bench, BenchIntake};
 pub(crate) use help::command;
 pub(crate) use lists::{Filter, Jobs, Workers};
+pub(crate) use screen::Tui;
 pub(crate) use words::Repository;
 
 /// Free, native RISC-V CI for every GitHub project.
@@ -104,6 +106,16 @@ Example:
   rise status
   rise status --json --env staging")]
     Status(Show),
+    /// Watch everything on one screen, live
+    #[command(after_long_help = "\
+Needs POSTGRES_URL; reading rights are enough. With KUBECONFIG or K8S_KUBECONFIG
+it shows pods and their logs too. `?` tells what keys do.
+
+Example:
+  rise tui
+  rise tui --view workers --env prod
+  rise tui --once jobs --json")]
+    Tui(Tui),
     /// List jobs, the newest first
     #[command(after_long_help = "\
 A narrow terminal leaves out columns; piped, and with --json, all are there.

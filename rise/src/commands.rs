@@ -4,12 +4,13 @@
 mod bench;
 mod config;
 mod db;
-mod lists;
+pub(crate) mod lists;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod serve;
 mod shell;
-mod status;
+pub(crate) mod status;
+mod tui;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Configuration, Variables, failure};
@@ -22,7 +23,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         variables: Variables::of_process(),
         cli: cli.global,
     };
-    if !matches!(cli.command, Command::Serve(_)) {
+    if !matches!(cli.command, Command::Serve(_)) && !tui::takes_terminal(&cli.command) {
         logging::start(logging::command_level(context.cli.loudness()));
     }
     match cli.command {
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Db(command) => db::run(&context, command),
         Command::Config(command) => config::run(&context, command),
         Command::Status(show) => status::run(&context, show),
+        Command::Tui(options) => tui::run(&context, &options),
         Command::Jobs(jobs) => lists::jobs(&context, &jobs),
         Command::Workers(workers) => lists::workers(&context, &workers),
         #[cfg(feature = "sandbox")]

@@ -28,6 +28,7 @@ pub(crate) use fields::nearest;
 pub(crate) use layers::Place;
 use layers::{DEFAULT, Layer, Layers, Origin};
 pub(crate) use path::KeyPath;
+pub(crate) use processes::Database;
 pub(crate) use problem::{Problem, failure};
 use variables::Asking;
 pub(crate) use variables::{Secrecy, Source, Variable, Variables};
