@@ -5,6 +5,7 @@ mod bench;
 mod help;
 mod lists;
 mod screen;
+mod stories;
 mod usage;
 mod words;
 
@@ -26,6 +27,7 @@ pub(crate) use bench::{Bench, BenchIntake};
 pub(crate) use help::command;
 pub(crate) use lists::{Filter, Jobs, Workers};
 pub(crate) use screen::Tui;
+pub(crate) use stories::{Events, Job, Worker};
 pub(crate) use words::Repository;
 
 /// Free, native RISC-V CI for every GitHub project.
@@ -132,6 +134,29 @@ Example:
   rise workers --pool scw-em-rv1 --status failed --since 1d
   rise workers --entity 134263123 --json")]
     Workers(Workers),
+    /// Tell a job's whole story: deliveries, waiting, worker, outcome
+    #[command(after_long_help = "\
+Example:
+  rise job 43718000662
+  rise job 43718000662 --json")]
+    Job(Job),
+    /// Tell a worker's whole story, and how its pod stands
+    #[command(after_long_help = "\
+The pod is looked at where KUBECONFIG or K8S_KUBECONFIG names a cluster.
+
+Example:
+  rise worker rise-riscv-runner-5qwa9wv6l
+  rise worker rise-riscv-runner-5qwa9wv6l --json")]
+    Worker(Worker),
+    /// Print the log of deliveries and decisions
+    #[command(after_long_help = "\
+With --json one object a line.
+
+Example:
+  rise events -f
+  rise events --entity ggml-org --event workflow_job -n 100
+  rise events --job 43718000662 --json")]
+    Events(Events),
     /// Run everything here, with a pretend GitHub and Kubernetes
     #[cfg(feature = "sandbox")]
     #[command(after_long_help = "\

@@ -4,12 +4,14 @@
 mod bench;
 mod config;
 mod db;
+mod events;
 pub(crate) mod lists;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod serve;
 mod shell;
 pub(crate) mod status;
+mod stories;
 mod tui;
 
 use crate::cli::{Cli, Command};
@@ -33,6 +35,9 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Status(show) => status::run(&context, show),
         Command::Tui(options) => tui::run(&context, &options),
         Command::Jobs(jobs) => lists::jobs(&context, &jobs),
+        Command::Job(job) => stories::job(&context, &job),
+        Command::Worker(worker) => stories::worker(&context, &worker),
+        Command::Events(events) => events::run(&context, &events),
         Command::Workers(workers) => lists::workers(&context, &workers),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(options) => sandbox::run(&context, options),

@@ -28,8 +28,8 @@ pub(crate) use fields::nearest;
 pub(crate) use layers::Place;
 use layers::{DEFAULT, Layer, Layers, Origin};
 pub(crate) use path::KeyPath;
-pub(crate) use processes::Database;
 pub(crate) use problem::{Problem, failure};
+pub(crate) use processes::Database;
 use variables::Asking;
 pub(crate) use variables::{Secrecy, Source, Variable, Variables};
 

@@ -153,8 +153,7 @@ impl Output {
         Ok(())
     }
 
-    /// One JSON value on one line, the last of an output.
-    #[cfg(feature = "sandbox")]
+    /// One JSON value on one line.
     pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_writer(&mut self.stream, value)?;
         writeln!(self.stream)?;

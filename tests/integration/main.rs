@@ -16,3 +16,4 @@ mod sandbox;
 mod scheduler;
 mod support;
 mod terminal;
+mod tui;

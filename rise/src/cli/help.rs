@@ -5,7 +5,12 @@ use std::fmt::Write as _;
 /// Who uses which commands. A test holds that every command is in one group.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Services", &["serve", "db", "config"]),
-    ("On-call", &["status", "tui", "jobs", "workers"]),
+    (
+        "On-call",
+        &[
+            "status", "tui", "jobs", "workers", "job", "worker", "events",
+        ],
+    ),
     #[cfg(feature = "sandbox")]
     ("Try it", &["sandbox", "bench"]),
     ("Shell", &["completions", "man"]),

@@ -21,15 +21,7 @@ pub(super) fn takes_terminal(command: &Command) -> bool {
 
 /// Shows the screen, or prints a view.
 pub(super) fn run(context: &Context, options: &Tui) -> Outcome {
-    let configuration = context.configuration()?;
-    let (database, cluster) = configuration.database_and_cluster(&context.variables)?;
-    let parts = Parts {
-        known: known(&configuration),
-        namespace: configuration.environment().namespace.clone(),
-        kubernetes: configuration.file.kubernetes,
-        database,
-        cluster,
-    };
+    let parts = parts(context)?;
     if let Some(view) = options.once() {
         let mut output = Output::stdout();
         let columns = output.columns();
@@ -90,6 +82,19 @@ pub(super) fn known(configuration: &Configuration) -> Known {
             .collect(),
         caps: configuration.file.caps.clone(),
     }
+}
+
+/// What is in force for whoever reads tables and, where one is known, looks at the cluster.
+pub(super) fn parts(context: &Context) -> Result<Parts, Failure> {
+    let configuration = context.configuration()?;
+    let (database, cluster) = configuration.database_and_cluster(&context.variables)?;
+    Ok(Parts {
+        known: known(&configuration),
+        namespace: configuration.environment().namespace.clone(),
+        kubernetes: configuration.file.kubernetes,
+        database,
+        cluster,
+    })
 }
 
 /// What the screen reads from.

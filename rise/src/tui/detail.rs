@@ -27,6 +27,50 @@ pub(super) enum Target {
     Look(String),
 }
 
+/// A line of a story for who does not look at the screen.
+pub(crate) enum Told {
+    Heading(String),
+    Line(String),
+}
+
+/// A job's story.
+pub(crate) fn job_told(story: &JobStory, columns: usize) -> Vec<Told> {
+    let mut document = Document::new(columns, true);
+    job_story(&mut document, story, story.now);
+    told(document)
+}
+
+/// A worker's story, and its pod as it is now.
+pub(crate) fn worker_told(
+    story: &WorkerStory,
+    pod: Option<&Diagnostics>,
+    columns: usize,
+) -> Vec<Told> {
+    let mut document = Document::new(columns, true);
+    worker_story(&mut document, story, story.now);
+    if let Some(pod) = pod {
+        document.heading("Pod");
+        pod_now(&mut document, pod, story.now);
+        for container in pod.containers.values() {
+            if let Some(log) = &container.logs {
+                document.heading("The end of its log");
+                document.text(log, Tone::Plain);
+            }
+        }
+    }
+    told(document)
+}
+
+fn told(document: Document) -> Vec<Told> {
+    let lines = document.finish().into_iter();
+    lines
+        .map(|line| match line.spans.as_slice() {
+            [(heading, Tone::Strong)] => Told::Heading(heading.clone()),
+            _ => Told::Line(line.plain().trim_end().to_owned()),
+        })
+        .collect()
+}
+
 /// The name of what a row is about.
 pub(super) fn name(id: &Id) -> String {
     match id {

@@ -49,6 +49,16 @@ impl Guard {
         PANICKED.load(Ordering::SeqCst)
     }
 
+    /// Columns and rows of the terminal that we draw on, which need not be the one that started us.
+    pub(super) fn size() -> io::Result<(u16, u16)> {
+        let size = rustix::termios::tcgetwinsize(io::stdout())?;
+        Ok(match (size.ws_col, size.ws_row) {
+            // It does not know.
+            (0, _) | (_, 0) => (80, 24),
+            known => known,
+        })
+    }
+
     fn enter(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);

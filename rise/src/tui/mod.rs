@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use app::{Acting, Settings, View};
 pub(crate) use data::Source;
+pub(crate) use detail::{Told, job_told, worker_told};
 pub(crate) use once::once;
 pub(crate) use snapshot::Known;
 
@@ -116,7 +117,7 @@ fn refused(error: io::Error) -> Failure {
 async fn play(mut feed: data::Feed, settings: Settings, view: View) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(refused)?;
     let mut guard = Guard::take().map_err(refused)?;
-    let size = crossterm::terminal::size().map_err(refused)?;
+    let size = Guard::size().map_err(refused)?;
     let mut app = App::new(settings, view, size);
     let mut screen = Screen::new(size.0, size.1);
     let mut keys = EventStream::new();
@@ -143,7 +144,10 @@ async fn play(mut feed: data::Feed, settings: Settings, view: View) -> Result<()
                 Some(Ok(Event::Key(key))) => Some(Message::Key(key)),
                 Some(Ok(Event::Paste(text))) => Some(Message::Paste(text)),
                 Some(Ok(Event::Mouse(mouse))) => Some(Message::Mouse(mouse)),
-                Some(Ok(Event::Resize(columns, rows))) => Some(Message::Resize(columns, rows)),
+                Some(Ok(Event::Resize(..))) => {
+                    let (columns, rows) = Guard::size().map_err(refused)?;
+                    Some(Message::Resize(columns, rows))
+                }
                 Some(Ok(Event::FocusGained | Event::FocusLost)) => None,
                 // The terminal is gone.
                 Some(Err(_)) | None => return Ok(()),
@@ -207,7 +211,7 @@ impl Playing<'_> {
 
     fn stop(&mut self) -> io::Result<()> {
         self.guard.stop_and_go_on()?;
-        let (columns, rows) = crossterm::terminal::size()?;
+        let (columns, rows) = Guard::size()?;
         self.app.update(Message::Resize(columns, rows));
         self.app.update(Message::Tick(Instant::now()));
         self.screen.forget();
