@@ -5,6 +5,7 @@ mod bench;
 mod config;
 mod db;
 mod events;
+mod health;
 pub(crate) mod lists;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Bench(bench) => bench::run(&context, bench),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
+        Command::Health(health) => health::run(&context, health),
     }
 }
 

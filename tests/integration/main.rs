@@ -9,7 +9,9 @@
 mod architecture;
 mod bench;
 mod cli;
+mod deploy;
 mod docs;
+mod pages;
 mod picture;
 mod rise;
 mod sandbox;

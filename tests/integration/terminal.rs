@@ -83,7 +83,8 @@ impl Terminal {
 
     /// What the terminal shows, given all that was written.
     pub(crate) fn shown(&self, columns: u16, rows: u16) -> vt100::Parser {
-        let mut parser = vt100::Parser::new(rows, columns, 0);
+        let mut parser =
+            vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0);
         parser.process(&self.written.lock().unwrap());
         parser
     }

@@ -85,6 +85,7 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::DeliveriesLate,
     FaultKind::DeliveriesDoubled,
     FaultKind::PodDeleted,
+    FaultKind::Suspended,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
 ];
@@ -93,7 +94,6 @@ pub(crate) const ENABLED: &[FaultKind] = &[
 pub(crate) const NOT_YET: &[FaultKind] = &[
     FaultKind::DeliveryLost,
     FaultKind::KillStuck,
-    FaultKind::Suspended,
     FaultKind::LyingNotFound,
     FaultKind::LateRegistration,
 ];

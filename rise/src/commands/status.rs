@@ -45,6 +45,7 @@ pub(super) fn run(context: &Context, show: Show) -> Outcome {
         environment: configuration.name.as_str(),
         unhealthy: verdict::unhealthy(&overview, &state, &pools),
         pools,
+        breakers: &state.breakers,
         overview: &overview,
     };
     let mut output = Output::stdout();
@@ -65,6 +66,8 @@ struct Report<'a> {
     /// Why it is unhealthy; empty when it is not.
     unhealthy: Vec<String>,
     pools: Vec<PoolLine>,
+    /// What the scheduler does not call at present.
+    breakers: &'a [state::Breaker],
     #[serde(flatten)]
     overview: &'a Overview,
 }
@@ -138,6 +141,7 @@ fn print(output: &mut Output, report: &Report<'_>, state: &State) -> std::io::Re
     print_pools(output, &report.pools)?;
     print_queue(output, overview, state)?;
     print_failures(output, overview)?;
+    print_breakers(output, overview, state)?;
     if !overview.alerts.is_empty() {
         output.line("")?;
         output.heading("Alerts")?;
@@ -154,6 +158,26 @@ fn print(output: &mut Output, report: &Report<'_>, state: &State) -> std::io::Re
         )?;
     }
     Ok(())
+}
+
+/// What the scheduler does not call at present.
+fn print_breakers(output: &mut Output, overview: &Overview, state: &State) -> std::io::Result<()> {
+    if state.breakers.is_empty() {
+        return Ok(());
+    }
+    output.line("")?;
+    output.heading("Out of reach")?;
+    output.table(
+        ["WHOM", "WHY", "SINCE", "TEXT"],
+        state.breakers.iter().map(|breaker| {
+            [
+                breaker.party.clone(),
+                breaker.trouble.clone(),
+                when::ago(breaker.since, overview.now),
+                breaker.message.clone(),
+            ]
+        }),
+    )
 }
 
 fn scheduler_line(overview: &Overview, state: &State) -> String {

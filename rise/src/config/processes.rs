@@ -17,7 +17,7 @@ use super::{Asking, Configuration, EnvironmentName, Problem, Variable, Variables
 use crate::exit::Failure;
 
 /// What a service listens on when nothing else is said; the replaced service's port.
-const DEFAULT_PORT: u16 = 8080;
+pub(crate) const DEFAULT_PORT: u16 = 8080;
 /// GitHub's own API.
 const GITHUB_API: &str = "https://api.github.com";
 /// Kubernetes sets this in every container.
@@ -176,6 +176,9 @@ impl Configuration {
         let personal_key = ask_key(&mut asking, Variable::GhappPersonalPrivateKey);
         let github_api = ask_github_api(&mut asking);
         let cluster = ask_cluster(&mut asking);
+        let dashboard_token = asking
+            .optional(Variable::DashboardToken)
+            .map(SecretString::from);
         let listen = ask_listen(&mut asking, listen);
         let scheduler = (|| {
             Some(Scheduler {
@@ -196,6 +199,7 @@ impl Configuration {
                         rules: self.file.rules,
                     },
                     section: self.file.scheduler,
+                    dashboard_token,
                 },
             })
         })();

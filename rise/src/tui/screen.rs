@@ -67,10 +67,4 @@ impl Screen {
         std::mem::swap(&mut self.shown, &mut self.next);
         Ok(bytes)
     }
-
-    /// The frame as it was drawn last.
-    #[cfg(test)]
-    pub(super) fn buffer(&self) -> &Buffer {
-        &self.shown
-    }
 }

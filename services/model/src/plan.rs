@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::cluster::Phase;
 use crate::config::{BOARD_LABEL, Caps, Pool};
+use crate::dependencies::Breakers;
 use crate::rows::{Demand, DemandKey, JobRow, WorkerRow};
 use crate::view::{ClusterView, Knowledge};
 use crate::waiting::WaitingReason;
@@ -29,6 +30,8 @@ pub struct PlanInput<'a> {
     pub took_a_job: &'a BTreeSet<PodName>,
     /// Keys that are not tried for a while.
     pub backing_off: &'a BTreeSet<DemandKey>,
+    /// What may be called.
+    pub breakers: &'a Breakers,
     /// The pools.
     pub pools: &'a [Pool],
     /// The caps.
@@ -192,10 +195,13 @@ impl<'a> Planner<'a> {
     fn place(&mut self, job: &'a JobRow) -> WaitingReason {
         let key = job.demand.key();
         if let Some(worker) = self.supply.get_mut(&key).and_then(Vec::pop) {
-            return self.why_not_yet(worker);
+            return self.why_not_yet(worker, job);
         }
         if !self.input.cluster_fresh {
             return WaitingReason::ClusterUnreachable;
+        }
+        if let Some(reason) = self.input.breakers.hinder(&job.demand) {
+            return reason;
         }
         if self.input.backing_off.contains(&key) {
             return WaitingReason::BackingOff;
@@ -233,11 +239,14 @@ impl<'a> Planner<'a> {
         WaitingReason::Starting(None)
     }
 
-    fn why_not_yet(&self, worker: &WorkerRow) -> WaitingReason {
+    fn why_not_yet(&self, worker: &WorkerRow, job: &JobRow) -> WaitingReason {
         match self.input.cluster.pod(&worker.name) {
             Knowledge::Present(pod) if pod.phase == Phase::Running => WaitingReason::RunnerReady,
             Knowledge::Present(pod) => WaitingReason::Starting(pod.node.clone()),
-            Knowledge::Absent | Knowledge::Unknown => WaitingReason::Starting(worker.node.clone()),
+            Knowledge::Absent | Knowledge::Unknown => {
+                let hinder = self.input.breakers.hinder(&job.demand);
+                hinder.unwrap_or_else(|| WaitingReason::Starting(worker.node.clone()))
+            }
         }
     }
 }

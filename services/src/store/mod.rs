@@ -16,6 +16,7 @@ pub mod migrate;
 pub mod operator;
 pub(crate) mod pages;
 mod snapshot;
+pub(crate) mod stats;
 pub mod story;
 #[cfg(test)]
 pub(crate) mod testing;

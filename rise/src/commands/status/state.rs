@@ -2,8 +2,8 @@
 //! that cannot be read takes nothing else with it.
 
 use rise_model::Time;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The parts that are shown.
@@ -13,8 +13,19 @@ pub(crate) struct State {
     pub(crate) last_good_round_at: Option<Time>,
     pub(crate) effects_in_flight: Option<u64>,
     pub(crate) cluster_as_of: Option<Time>,
+    pub(crate) breakers: Vec<Breaker>,
     pub(crate) boards: Vec<Board>,
     pub(crate) queue: Vec<QueueGroup>,
+}
+
+/// Something that is not called at present.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Breaker {
+    pub(crate) party: String,
+    pub(crate) trouble: String,
+    pub(crate) since: Time,
+    #[serde(default)]
+    pub(crate) message: String,
 }
 
 /// A board.
@@ -50,6 +61,7 @@ impl State {
             last_good_round_at: field(state, "last_good_round_at"),
             effects_in_flight: field(state, "effects_in_flight"),
             cluster_as_of: field(state, "cluster_as_of"),
+            breakers: list(state, "breakers"),
             boards: list(state, "boards"),
             queue: list(state, "queue"),
         }
@@ -89,13 +101,20 @@ mod tests {
     }
     #[test]
     fn what_the_scheduler_writes_is_read() {
-        use rise_model::state::{BoardReport, BoardState, QueueReport, StateReport};
+        use rise_model::state::{BoardReport, BoardState, BreakerReport, QueueReport, StateReport};
         let oldest: Time = "2026-11-24T12:00:00Z".parse().unwrap();
         let written = serde_json::to_value(StateReport {
             version: "0.1.0".into(),
             quiet: true,
             effects_in_flight: 3,
             cluster_as_of: None,
+            breakers: vec![BreakerReport {
+                party: "installation:5".into(),
+                trouble: "hourly_limit".into(),
+                since: oldest,
+                probe_at: oldest,
+                message: "API rate limit exceeded".into(),
+            }],
             boards: vec![BoardReport {
                 name: "board-1".into(),
                 pool: "scw-em-rv1".into(),
@@ -114,6 +133,7 @@ mod tests {
         let state = State::read(&written.unwrap());
         assert_eq!(state.version.as_deref(), Some("0.1.0"));
         assert_eq!(state.effects_in_flight, Some(3));
+        assert_eq!(state.breakers[0].trouble, "hourly_limit");
         assert_eq!(state.boards[0].state, "busy");
         assert_eq!(state.queue[0].oldest, Some(oldest));
     }

@@ -248,10 +248,8 @@ fn banner(app: &App) -> Option<String> {
     } else {
         "nothing was read yet"
     };
-    Some(format!(
-        "{} ({seconds}s ago); {shown}; trying again",
-        text::clean(trouble)
-    ))
+    let trouble = text::clean(trouble);
+    Some(format!("trying again for {seconds}s, {shown}: {trouble}"))
 }
 
 fn tabs(app: &App, area: Rect, to: &mut Buffer) {

@@ -123,6 +123,21 @@ fn health(to: &mut Document, snapshot: &Snapshot, now: Time) {
         ("  scheduler  ".to_owned(), Tone::Quiet),
         (words.join(" · "), Tone::Plain),
     ]);
+    for breaker in &snapshot.state.breakers {
+        to.parts(vec![
+            ("  not called ".to_owned(), Tone::Quiet),
+            (format!("{} ", text::clean(&breaker.party)), Tone::Bad),
+            (
+                format!(
+                    "{} for {}: {}",
+                    text::clean(&breaker.trouble),
+                    when::length(breaker.since, now),
+                    text::clean(&breaker.message)
+                ),
+                Tone::Quiet,
+            ),
+        ]);
+    }
 }
 
 /// One character a board, or a part of them where there are many; each state has a sign of its own.
