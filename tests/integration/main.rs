@@ -19,3 +19,4 @@ mod scheduler;
 mod support;
 mod terminal;
 mod tui;
+mod wire;

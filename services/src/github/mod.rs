@@ -7,6 +7,7 @@
 mod app;
 mod budget;
 mod calls;
+mod deliveries;
 mod error;
 mod installations;
 mod jobs;

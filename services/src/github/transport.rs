@@ -121,6 +121,18 @@ impl Answer {
             .filter_map(|value| value.to_str().ok())
             .any(|links| links.contains(r#"rel="next""#))
     }
+
+    /// Path and query of the next page, as the answer links to it. Its host is not looked at: it is asked for where this one
+    /// was.
+    pub(super) fn next_page(&self) -> Option<String> {
+        let links = self.headers.get_all(LINK).iter();
+        let link = links
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|links| links.split(','))
+            .find(|link| link.contains(r#"rel="next""#))?;
+        let url: Uri = link.split_once('<')?.1.split_once('>')?.0.parse().ok()?;
+        Some(url.path_and_query()?.as_str().to_owned())
+    }
 }
 
 /// Sends a request and reads the whole answer, in at most `within`. Reads follow redirects within `authority`.

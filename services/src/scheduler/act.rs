@@ -1,6 +1,8 @@
 //! Performs effects: one remote call or one statement each, and what came of it as data. JIT configurations stay in
 //! here behind a handle.
 
+mod deliveries;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -105,6 +107,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                     Outcome::Reserved(rows)
                 }
                 Ok(Reserved::Deposed) => Outcome::Deposed,
+                Ok(Reserved::Locked) => Outcome::Locked,
                 Err(error) => trouble::database(&error),
             }
         }
@@ -203,6 +206,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
         Effect::Diagnose { worker } => {
             Outcome::Diagnostics(json!(kubernetes.diagnostics(&worker).await))
         }
+        Effect::Deliveries(app, effect) => deliveries::perform(doors, lease, app, effect).await,
         write => perform_write(doors, lease, write).await,
     }
 }
@@ -254,6 +258,7 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
         | Effect::GetPod { .. }
         | Effect::DeletePod { .. }
         | Effect::ReadLog { .. }
+        | Effect::Deliveries(..)
         | Effect::Diagnose { .. } => Ok(Write::NotWritten),
     };
     match written {

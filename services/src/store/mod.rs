@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod bench;
+mod deliveries;
 mod events;
 mod intake;
 mod jobs;
@@ -23,6 +24,7 @@ pub(crate) mod testing;
 mod trace;
 mod workers;
 
+pub use deliveries::Looked;
 pub use intake::{IntakeStore, Written};
 pub use lease::{Lease, LeaseAnswer};
 pub use snapshot::Rows;

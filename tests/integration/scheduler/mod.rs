@@ -2,9 +2,11 @@
 
 mod crashes;
 mod database;
+mod deliveries;
 mod described;
 mod failures;
 mod leading;
 mod life;
+mod switch;
 mod trouble;
 mod waiting;
