@@ -162,7 +162,8 @@ Example:
     #[command(after_long_help = "\
 A private PostgreSQL, a pretend GitHub, a pretend Kubernetes with eight boards,
 webhook intake and scheduler, and a job every two seconds. Nothing is installed
-and nothing outside this machine is spoken to. Ctrl-C ends and cleans up.
+and nothing outside this machine is spoken to. Ctrl-C ends and cleans up. On a
+terminal it opens `rise tui` once all answers; --no-tui follows the story.
 
 Once everything answers it says what other terminals source to join it. With
 --data DIR that is DIR/env, and the tables stay for the next time.
@@ -277,6 +278,9 @@ pub(crate) struct Sandbox {
     /// Keep the data in this folder, and go on from what is there
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Follow the story, line by line, where there is a terminal for the screen
+    #[arg(long)]
+    pub(crate) no_tui: bool,
     /// End after this time, from the moment when everything answers
     #[arg(long, value_name = "TIME", value_parser = Span::parse)]
     pub(crate) exit_after: Option<Span>,

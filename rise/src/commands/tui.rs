@@ -16,7 +16,25 @@ use crate::tui::{self, Acting, Known, Settings, Source};
 
 /// Whether a command takes the terminal, so that nobody else may write on it.
 pub(super) fn takes_terminal(command: &Command) -> bool {
-    matches!(command, Command::Tui(options) if options.once().is_none())
+    match command {
+        Command::Tui(options) => options.once().is_none(),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(options) => super::sandbox::opens_screen(options),
+        Command::Serve(_)
+        | Command::Db(_)
+        | Command::Config(_)
+        | Command::Status(_)
+        | Command::Jobs(_)
+        | Command::Workers(_)
+        | Command::Job(_)
+        | Command::Worker(_)
+        | Command::Events(_)
+        | Command::Health(_)
+        | Command::Completions { .. }
+        | Command::Man => false,
+        #[cfg(feature = "sandbox")]
+        Command::Bench(_) => false,
+    }
 }
 
 /// Shows the screen, or prints a view.
@@ -40,7 +58,7 @@ pub(super) fn run(context: &Context, options: &Tui) -> Outcome {
         }
         return Ok(Exit::Done);
     }
-    if !(std::io::stdin().is_terminal() && output_is_terminal()) {
+    if !is_on_terminal() {
         return Err(Failure::new(Exit::Usage, "`rise tui` needs a terminal")
             .hint("`rise tui --once overview` prints a view; --json for programs"));
     }
@@ -55,8 +73,9 @@ pub(super) fn run(context: &Context, options: &Tui) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn output_is_terminal() -> bool {
-    Output::stdout().columns().is_some()
+/// Whether keys can be read and a picture shown.
+pub(super) fn is_on_terminal() -> bool {
+    std::io::stdin().is_terminal() && Output::stdout().columns().is_some()
 }
 
 /// From now on logs go to a file.
