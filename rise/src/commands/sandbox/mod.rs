@@ -8,6 +8,7 @@ mod chaos;
 pub(super) mod child;
 pub(super) mod folder;
 mod report;
+mod screen;
 mod services;
 mod speed;
 mod story;
@@ -171,7 +172,7 @@ pub(super) async fn private_postgres(data: pg::Data) -> Result<Postgres, Failure
 
 async fn with_postgres(
     options: &Options,
-    parts: Parts,
+    mut parts: Parts,
     folder: &Folder,
     postgres: &Postgres,
     story: &Arc<Story>,
@@ -189,6 +190,7 @@ async fn with_postgres(
     let earlier = Earlier::of(&store).await?;
     let mut doors = open_doors(options, &secrets.webhook, &earlier).await?;
     let caps = parts.caps.clone();
+    let screen = parts.screen.take();
     let variables = Variables::new(folder, &doors, &secrets, &url, parts)?;
     let started = Cell::new(0_usize);
     let start = async |role: Role, listen: &str| {
@@ -221,7 +223,7 @@ async fn with_postgres(
     let chaos = options.chaos.then(|| Chaos::begin(&doors, options.speed));
     let kubeconfig = doors.kubernetes().kubeconfig();
     let ended = tokio::select! {
-        ended = screen::show(parts.screen, &store, kubeconfig, story) => ended,
+        ended = screen::show(screen, &store, kubeconfig, story) => ended,
         ended = wait_for_the_end(options, &world, story, interrupted, chaos.as_ref()) => Ok(ended),
         never = told::count(world.clone(), story) => match never {},
         died = disturbed(&mut services, chaos.as_ref(), story, async |listen: &str| {
