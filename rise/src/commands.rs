@@ -12,7 +12,9 @@ mod sandbox;
 mod serve;
 mod shell;
 pub(crate) mod status;
+mod status;
 mod stories;
+mod trace;
 mod tui;
 
 use crate::cli::{Cli, Command};
@@ -40,6 +42,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Worker(worker) => stories::worker(&context, &worker),
         Command::Events(events) => events::run(&context, &events),
         Command::Workers(workers) => lists::workers(&context, &workers),
+        Command::Trace(trace) => trace::run(&context, &trace),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(options) => sandbox::run(&context, options),
         #[cfg(feature = "sandbox")]

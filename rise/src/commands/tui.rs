@@ -29,6 +29,7 @@ pub(super) fn takes_terminal(command: &Command) -> bool {
         | Command::Job(_)
         | Command::Worker(_)
         | Command::Events(_)
+        | Command::Trace(_)
         | Command::Health(_)
         | Command::Completions { .. }
         | Command::Man => false,

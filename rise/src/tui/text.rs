@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(head("漢字漢字", 4), "漢…");
         assert_eq!(
             ends("rise-riscv-runner-staging-5qwa9wv6l", 20),
-            "rise-risc…g-5qwa9wv6l"
+            "rise-risc…-5qwa9wv6l"
         );
         assert_eq!(wrap("one two three", 8), ["one two ", "three"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);

@@ -266,7 +266,7 @@ impl<'a> Planner<'a> {
 
 impl Demand {
     /// A worker of an organisation belongs to no repository.
-    fn normalise(&mut self) {
+    pub(crate) fn normalise(&mut self) {
         if self.kind == crate::EntityKind::Organization {
             self.repo_full_name = None;
             self.repo = None;
