@@ -12,7 +12,6 @@ mod sandbox;
 mod serve;
 mod shell;
 pub(crate) mod status;
-mod status;
 mod stories;
 mod trace;
 mod tui;

@@ -607,7 +607,7 @@ impl App {
                 self.overlay = Some(Overlay::Help {
                     input: Input::default(),
                     first: 0,
-                })
+                });
             }
             Command::Owner => return self.jump(),
             Command::Browse => return self.address().map(Effect::Browse).into_iter().collect(),
@@ -635,7 +635,7 @@ impl App {
             }
             Command::Act(act) => {
                 self.overlay =
-                    Dialog::open(self, act).map(|dialog| Overlay::Dialog(Box::new(dialog)))
+                    Dialog::open(self, act).map(|dialog| Overlay::Dialog(Box::new(dialog)));
             }
             Command::Quit => return vec![Effect::Quit],
             Command::Suspend => return vec![Effect::Suspend],

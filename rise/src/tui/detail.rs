@@ -195,7 +195,7 @@ pub(super) fn lines(app: &App, detail: &Detail, columns: usize) -> Vec<Line> {
 fn pod(to: &mut Document, app: &App, detail: &Detail, story: &Story) {
     match (&detail.pod, story) {
         (_, Story::Job(story)) if story.job.k8s_pod.is_none() => {
-            to.text("no worker has taken it", Tone::Quiet)
+            to.text("no worker has taken it", Tone::Quiet);
         }
         (Some(Ok(pod)), _) => pod_now(to, pod, app.now()),
         (Some(Err(trouble)), _) => to.text(trouble, Tone::Bad),

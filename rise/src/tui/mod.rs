@@ -106,6 +106,7 @@ impl Signals {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 fn refused(error: io::Error) -> Failure {
     Failure::new(
         Exit::Failed,

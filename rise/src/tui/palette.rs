@@ -135,7 +135,7 @@ fn sort(app: &mut App, column: &str) -> Vec<Effect> {
             app.note = Some(format!(
                 "there is no column `{}` here",
                 text::head(column, 20)
-            ))
+            ));
         }
     }
     Vec::new()

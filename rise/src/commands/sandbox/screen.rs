@@ -12,7 +12,7 @@ use crate::logging;
 use crate::tui::{self, Acting, Known, Settings, Source, View};
 
 /// What it takes from the configuration.
-pub(super) struct Parts {
+pub(in crate::commands) struct Parts {
     known: Known,
     namespace: String,
     kubernetes: KubernetesSection,

@@ -122,7 +122,7 @@ fn board(number: usize, pool: &str, state: &str) -> Value {
     })
 }
 
-fn scheduler(boards: Vec<Value>) -> SchedulerRow {
+fn scheduler(boards: &[Value]) -> SchedulerRow {
     SchedulerRow {
         epoch: 3,
         round: 4_711,
@@ -167,7 +167,7 @@ pub(super) fn normal() -> Live {
         .collect();
     boards.push(board(7, "cloudv10x-jupiter", "free"));
     boards.push(board(8, "cloudv10x-jupiter", "cordoned"));
-    live.overview.scheduler = Some(scheduler(boards));
+    live.overview.scheduler = Some(scheduler(&boards));
     live.overview.live = vec![
         count(LiveKind::Job, "pending", 2),
         count(LiveKind::Job, "running", 3),
@@ -216,11 +216,11 @@ fn group(kind: &str, reason: &str, count: i64) -> FailedTogether {
 pub(super) fn outage() -> Live {
     let mut live = normal();
     let states = ["lost", "lost", "lost", "quarantined", "cordoned", "busy"];
-    let boards = (1..)
+    let boards: Vec<Value> = (1..)
         .zip(states)
         .map(|(number, state)| board(number, "scw-em-rv1", state))
         .collect();
-    live.overview.scheduler = Some(scheduler(boards));
+    live.overview.scheduler = Some(scheduler(&boards));
     live.overview.alerts = vec![
         Alert {
             name: "queue_old".into(),
