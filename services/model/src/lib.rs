@@ -7,6 +7,9 @@
 //! what is known, [`plan`] for how demand meets supply, [`workers`] for how a worker begins and ends, and [`machine`] for how
 //! these become effects.
 
+pub mod alerts;
+pub mod boards;
+mod by_log;
 pub mod cluster;
 pub mod config;
 pub mod deliveries;
@@ -20,6 +23,7 @@ pub mod jobs;
 pub mod labels;
 pub mod log;
 pub mod machine;
+pub mod other;
 pub mod plan;
 mod provision;
 pub mod redact;
@@ -31,8 +35,11 @@ pub mod state;
 mod surplus;
 #[cfg(test)]
 mod testing;
+pub mod trace;
 pub mod view;
 pub mod waiting;
+#[cfg(test)]
+mod wire_tests;
 pub mod words;
 pub mod workers;
 

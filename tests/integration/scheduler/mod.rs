@@ -7,5 +7,6 @@ mod described;
 mod failures;
 mod leading;
 mod life;
+mod switch;
 mod trouble;
 mod waiting;
