@@ -5,7 +5,7 @@ use rise_model::effects::{Dependency, Effect, JitHandle, Outcome};
 use rise_model::github::{Runner, RunnerStatus};
 use rise_model::log::LogScan;
 use rise_model::rows::{Demand, WorkerRow};
-use rise_model::{EntityKind, JobId, PodName, RunId, RunnerGroupId, RunnerId, ScopeName};
+use rise_model::{EntityKind, JobId, NodeName, PodName, RunId, RunnerGroupId, RunnerId, ScopeName};
 use sandbox::world::cluster::{ApiError, DeleteOptions, Kind, PatchType, Preconditions, Reason};
 use sandbox::world::github::{
     AccountId, Conclusion, DeleteRefused, GroupId, GroupRefused, GroupVisibility, InstallationId,
@@ -92,7 +92,11 @@ impl Sim {
             Effect::GetJob { job, demand } => self.get_job(*job, demand),
             Effect::GetRun { run, demand } => self.get_run(*run, demand),
             Effect::KillPod { worker } => self.kill_pod(worker),
-            Effect::CreatePod { worker, jit } => self.create_pod(lease, worker, *jit),
+            Effect::CreatePod {
+                worker,
+                jit,
+                quarantined,
+            } => self.create_pod(lease, worker, *jit, quarantined),
             Effect::GetPod { worker } => {
                 let found = self
                     .world
@@ -330,7 +334,13 @@ impl Sim {
         }
     }
 
-    fn create_pod(&mut self, lease: Lease, worker: &WorkerRow, jit: JitHandle) -> Outcome {
+    fn create_pod(
+        &mut self,
+        lease: Lease,
+        worker: &WorkerRow,
+        jit: JitHandle,
+        quarantined: &[NodeName],
+    ) -> Outcome {
         let refused = |message: &str| Outcome::Refused {
             by: Dependency::Kubernetes,
             message: message.to_owned(),
@@ -346,7 +356,7 @@ impl Sim {
         let Some(pool) = pool else {
             return refused("no such pool");
         };
-        let document = objects::runner_pod(worker, pool, &encoded);
+        let document = objects::runner_pod(worker, pool, quarantined, &encoded);
         match self
             .world
             .cluster

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta};
 use rise_model::config::{
-    Apps, Cap, Caps, EntitySettings, LabelMatch, Pool, Route, Routing, Rules,
+    Apps, Cap, Caps, EntitySettings, LabelMatch, Percent, Pool, Route, Routing, Rules, Sharing,
 };
 use rise_model::machine::MachineConfig;
 use rise_model::span::Span;
@@ -125,6 +125,15 @@ fn pools() -> Vec<Pool> {
 pub(crate) fn machine(setting: Setting) -> MachineConfig {
     MachineConfig {
         pools: pools(),
+        images: BTreeMap::from([
+            (POOLS[0].to_owned(), IMAGES[0].into()),
+            (POOLS[1].to_owned(), IMAGES[1].into()),
+        ]),
+        sharing: Sharing {
+            newcomer_cap: Cap::Unlimited,
+            newcomer_until: 10,
+            max_share: Percent::ALL,
+        },
         caps: Caps {
             default_max_workers: Cap::Workers(20),
             entities: vec![EntitySettings {

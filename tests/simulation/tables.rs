@@ -160,6 +160,7 @@ impl Tables {
             id: *id,
             status: job.status,
             demand: job.demand.clone(),
+            sender: None,
             pod: job.pod.clone(),
             queued_at: job.queued_at,
             waiting_reason: job.waiting_reason.clone(),

@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-use rise_model::config::{Apps, Caps, EntitySettings, Environment, Pool, Route, RouteFor, Rules};
+use rise_model::config::{
+    Apps, Caps, EntitySettings, Environment, Pool, Route, RouteFor, Rules, Sharing,
+};
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use services::config::{
@@ -35,6 +37,7 @@ pub(crate) fn known_below(path: &KeyPath) -> &'static [&'static str] {
         ["routes", "[]", "for", "[]"] => fields::<RouteFor>(),
         ["caps"] => fields::<Caps>(),
         ["caps", "entities", "[]"] => fields::<EntitySettings>(),
+        ["sharing"] => fields::<Sharing>(),
         ["rules"] => fields::<Rules>(),
         ["ghfe"] => fields::<GhfeSection>(),
         ["setup"] => fields::<SetupSection>(),

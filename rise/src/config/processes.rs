@@ -181,6 +181,8 @@ impl Configuration {
                     environment: self.environment().clone(),
                     machine: MachineConfig {
                         pools: self.file.pools.clone(),
+                        images: self.images(),
+                        sharing: self.file.sharing,
                         caps: self.file.caps.clone(),
                         rules: self.file.rules,
                     },

@@ -131,6 +131,8 @@ pub enum Effect {
         worker: Box<WorkerRow>,
         /// Its JIT configuration.
         jit: JitHandle,
+        /// Boards that it must not run on.
+        quarantined: Vec<NodeName>,
     },
     /// Read one pod.
     GetPod {

@@ -24,6 +24,7 @@ pub mod redact;
 pub mod route;
 pub mod rows;
 pub mod runners;
+pub mod settings;
 pub mod span;
 pub mod state;
 mod surplus;

@@ -9,29 +9,35 @@ mod ending_tests;
 mod outcomes;
 mod reads;
 mod rounds;
+mod set;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Node, Pod};
-use crate::config::{Caps, Pool, Rules};
+use crate::config::{Caps, Pool, Rules, Sharing};
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::log::LogEvidence;
 use crate::plan::Plan;
 use crate::provision::Provision;
 use crate::rows::{DemandKey, JobRow, WorkerRow};
 use crate::runners::RunnerHistory;
+use crate::settings::{InForce, Setting, Settings};
 use crate::view::ClusterView;
-use crate::{EntityId, JobId, NodeName, PodName, RunnerGroupId, ScopeKey, Status, Time};
+use crate::{EntityId, Image, JobId, NodeName, PodName, RunnerGroupId, ScopeKey, Status, Time};
 
 /// What the scheduler is told to do; does not change while it runs.
 #[derive(Debug, Clone)]
 pub struct MachineConfig {
     /// The pools.
     pub pools: Vec<Pool>,
-    /// The caps.
+    /// The images, by their names in the configuration.
+    pub images: BTreeMap<String, Image>,
+    /// The caps, as long as no setting says otherwise.
     pub caps: Caps,
+    /// How boards are shared.
+    pub sharing: Sharing,
     /// Times and limits.
     pub rules: Rules,
 }
@@ -45,6 +51,15 @@ pub enum Observation {
         jobs: Vec<JobRow>,
         /// Workers that are pending or running, or finished with something left to do.
         workers: Vec<WorkerRow>,
+        /// When the read was begun.
+        begun: Time,
+    },
+    /// What operators set, read before the rows of the same round.
+    Settings {
+        /// Those that nobody ended.
+        settings: Vec<Setting>,
+        /// Entities with few finished jobs behind them; empty where that makes no difference.
+        newcomers: BTreeSet<EntityId>,
         /// When the read was begun.
         begun: Time,
     },
@@ -108,6 +123,11 @@ pub struct Machine {
     /// When our last write to a worker's row was answered: rows read before say nothing about it.
     written: BTreeMap<PodName, Time>,
     rows_as_of: Option<Time>,
+    settings: Settings,
+    settings_as_of: Option<Time>,
+    newcomers: BTreeSet<EntityId>,
+    /// What the settings come to in this round.
+    in_force: InForce,
     /// When the first read of rows was begun: calls of earlier leaders are older.
     began: Option<Time>,
     waiting_written: Option<Time>,
@@ -149,6 +169,10 @@ impl Machine {
             workers: BTreeMap::new(),
             written: BTreeMap::new(),
             rows_as_of: None,
+            settings: Settings::default(),
+            settings_as_of: None,
+            newcomers: BTreeSet::new(),
+            in_force: InForce::default(),
             began: None,
             waiting_written: None,
             reserve_open: None,
@@ -182,6 +206,11 @@ impl Machine {
                 workers,
                 begun,
             } => self.observe_rows(jobs, workers, begun),
+            Observation::Settings {
+                settings,
+                newcomers,
+                begun,
+            } => self.observe_settings(settings, newcomers, begun),
             Observation::Pods { pods, begun } => self.cluster.pods_listed(pods, begun),
             Observation::Nodes { nodes, begun } => self.cluster.nodes_listed(nodes, begun),
             Observation::Pod(pod, at) => self.cluster.pod_seen(*pod, at),
@@ -239,6 +268,7 @@ impl Machine {
         }
         self.round += 1;
         self.decided_at = Some(now);
+        self.in_force = self.settings.in_force(now);
         self.retry_at.retain(|_, at| *at > now);
         let fresh = self.cluster_fresh(now);
         // What to give up follows from who would wait: the plan comes first, and again when rows are about to change.
@@ -298,8 +328,11 @@ impl Machine {
     pub fn wake_at(&self) -> Option<Time> {
         let open = self.provisions.values().filter_map(Provision::waits_until);
         let back_offs = self.back_offs.values().map(|back_off| back_off.until);
+        let decided_at = self.decided_at.or(self.settings_as_of);
+        let setting_ends = decided_at.and_then(|at| self.settings.next_end(at));
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
+            .chain(setting_ends)
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()
     }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::{Node, Phase, Readiness};
 use crate::machine::Machine;
-use crate::plan::slots;
 use crate::{JobId, NodeName, PodName, PoolName, Status, Time};
 
 /// What a board does.
@@ -21,6 +20,8 @@ pub enum BoardState {
     Busy,
     /// Its pod runs without a job.
     Idle,
+    /// It gets no pods because something is wrong with it.
+    Quarantined,
     /// Cordoned.
     Cordoned,
     /// Not Ready.
@@ -36,6 +37,7 @@ impl BoardState {
             Self::Starting => "starting",
             Self::Busy => "busy",
             Self::Idle => "idle",
+            Self::Quarantined => "quarantined",
             Self::Cordoned => "cordoned",
             Self::Lost => "lost",
         }
@@ -123,7 +125,7 @@ pub fn report(machine: &Machine, version: &str, quiet: bool) -> StateReport {
         pools.push(PoolReport {
             name: pool.name.clone(),
             boards: by_state,
-            free: slots(pool, machine.workers(), machine.cluster()).free,
+            free: machine.slots(pool).free,
         });
     }
     StateReport {
@@ -148,6 +150,8 @@ fn board(machine: &Machine, node: &Node, pool: &PoolName) -> BoardReport {
         .map(|job| job.job);
     let state = if node.ready != Readiness::Ready {
         BoardState::Lost
+    } else if machine.in_force().is_quarantined(&node.name) {
+        BoardState::Quarantined
     } else {
         match pod {
             Some(_) if job.is_some() => BoardState::Busy,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::settings::Scope;
 use crate::{EntityId, NodeName, PoolName};
 
 /// Why a pending job waits. Written as `code` or `code:subject`.
@@ -13,6 +14,10 @@ pub enum WaitingReason {
     NoBoardInPool(PoolName),
     /// The entity has as many workers as it may.
     AtCap(EntityId),
+    /// An operator paused it: everything, its pool, its entity or its image.
+    Paused(Scope),
+    /// An operator banned whose it is, or who caused it.
+    Banned(Scope),
     /// Making a runner for it failed lately; it is tried again.
     BackingOff,
     /// The cluster cannot be read; nothing is begun.
@@ -31,6 +36,8 @@ impl WaitingReason {
             Self::NoFreeBoard(_) => "no_free_board",
             Self::NoBoardInPool(_) => "no_board_in_pool",
             Self::AtCap(_) => "at_cap",
+            Self::Paused(_) => "paused",
+            Self::Banned(_) => "banned",
             Self::BackingOff => "backing_off",
             Self::ClusterUnreachable => "cluster_unreachable",
             Self::Starting(_) => "starting",
@@ -45,6 +52,8 @@ impl fmt::Display for WaitingReason {
         match self {
             Self::NoFreeBoard(pool) | Self::NoBoardInPool(pool) => write!(f, "{code}:{pool}"),
             Self::AtCap(entity) => write!(f, "{code}:entity:{entity}"),
+            Self::Paused(Scope::Global) => write!(f, "{code}:all"),
+            Self::Paused(scope) | Self::Banned(scope) => write!(f, "{code}:{scope}"),
             Self::Starting(Some(node)) => write!(f, "{code}:{node}"),
             Self::Starting(None)
             | Self::BackingOff
@@ -65,6 +74,9 @@ pub fn explain(written: &str) -> String {
             "{} has as many workers as it may",
             subject.replacen(':', " ", 1)
         ),
+        "paused" if subject == "all" => "everything is paused".to_owned(),
+        "paused" => format!("{} is paused", subject.replacen(':', " ", 1)),
+        "banned" => format!("{} is banned", subject.replacen(':', " ", 1)),
         "backing_off" => "making a runner failed lately; it is tried again".to_owned(),
         "cluster_unreachable" => "the cluster cannot be read".to_owned(),
         "starting" if subject.is_empty() => "a runner is being made".to_owned(),

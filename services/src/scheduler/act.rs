@@ -8,7 +8,7 @@ use rand::Rng;
 use rise_model::cluster::{PodSpecInput, WorkerNote};
 use rise_model::effects::{Dependency, Effect, JitHandle, Outcome};
 use rise_model::rows::{Demand, WorkerRow};
-use rise_model::{PodName, RunnerGroupId};
+use rise_model::{NodeName, PodName, RunnerGroupId};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -166,7 +166,11 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
             Ok(PodKill::Absent) => Outcome::NoPod,
             Err(error) => kubernetes_trouble(&error),
         },
-        Effect::CreatePod { worker, jit } => create_pod(doors, &worker, jit).await,
+        Effect::CreatePod {
+            worker,
+            jit,
+            quarantined,
+        } => create_pod(doors, &worker, jit, quarantined).await,
         Effect::GetPod { worker } => match kubernetes.get_pod(&worker).await {
             Ok(Some(pod)) => Outcome::Pod(Box::new(pod)),
             Ok(None) => Outcome::NoPod,
@@ -289,7 +293,12 @@ async fn create_jit_config(
     }
 }
 
-async fn create_pod(doors: &Doors, worker: &WorkerRow, jit: JitHandle) -> Outcome {
+async fn create_pod(
+    doors: &Doors,
+    worker: &WorkerRow,
+    jit: JitHandle,
+    quarantined: Vec<NodeName>,
+) -> Outcome {
     let Some(secret) = doors.jits.get(jit) else {
         let message = "the JIT configuration is no longer at hand".to_owned();
         return Outcome::Refused {
@@ -319,7 +328,7 @@ async fn create_pod(doors: &Doors, worker: &WorkerRow, jit: JitHandle) -> Outcom
             k8s_image: demand.image.clone(),
         },
         node_selector: pool.selector(),
-        quarantined: Vec::new(),
+        quarantined,
         ephemeral_storage: pool.ephemeral_storage.clone(),
         image: demand.image.clone(),
     };

@@ -14,6 +14,7 @@ mod listen;
 pub mod migrate;
 pub mod operator;
 pub(crate) mod pages;
+pub mod settings;
 mod snapshot;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -22,6 +23,7 @@ mod workers;
 
 pub use intake::{IntakeStore, Written};
 pub use lease::{Lease, LeaseAnswer};
+pub use settings::Newcomers;
 pub use snapshot::Rows;
 pub use trace::TraceEvent;
 pub use workers::{Reserved, Write};
@@ -176,6 +178,12 @@ impl Store {
     #[must_use]
     pub fn queue_channel(&self) -> String {
         format!("{}_queue_event", self.schema)
+    }
+
+    /// The channel on which operators' changes are told.
+    #[must_use]
+    pub fn change_channel(&self) -> String {
+        format!("{}_rise", self.schema)
     }
 
     /// Closes every connection.

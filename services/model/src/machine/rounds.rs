@@ -59,7 +59,11 @@ impl Machine {
             took_a_job: &took_a_job,
             backing_off: &backing_off,
             pools: &self.config.pools,
+            images: &self.config.images,
             caps: &self.config.caps,
+            sharing: &self.config.sharing,
+            newcomers: &self.newcomers,
+            in_force: &self.in_force,
             at_most: self.config.rules.reserve_at_once,
         })
     }
@@ -246,11 +250,12 @@ impl Machine {
     pub(super) fn next_provision_step(&mut self, name: &PodName, now: Time) -> Option<Effect> {
         let row = self.workers.get(name)?;
         let group = self.groups.get(&row.demand.entity).copied();
+        let quarantined = self.quarantined_of(&row.demand.pool);
         let provision = self
             .provisions
             .entry(name.clone())
             .or_insert_with(Provision::new);
-        provision.next(row, group, now)
+        provision.next(row, group, &quarantined, now)
     }
 
     /// Pods that ended stay for their logs, within limits.
