@@ -6,6 +6,7 @@ use std::fmt;
 use sandbox::world::cluster::{Behaviour, BoardLoss};
 
 use crate::chance::{Chance, Draw};
+use crate::set::Set;
 
 /// The kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +61,8 @@ pub(crate) enum FaultKind {
     Suspended,
     /// GitHub says of a runner that is there that it is not found.
     LyingNotFound,
+    /// An operator changes a cap, a pause, a quarantine, for a while or for good.
+    Set,
     /// A runner is registered long after the call for it was given up.
     LateRegistration,
 }
@@ -87,6 +90,7 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::PodDeleted,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
+    FaultKind::Set,
 ];
 
 /// The faults that need rules 4 to 10, leftovers, or missed deliveries: to be moved up as these come.
@@ -304,6 +308,11 @@ pub(crate) enum What {
     LyingNotFound {
         lasts: i64,
     },
+    /// For ever when it lasts no time.
+    Set {
+        set: Set,
+        lasts: i64,
+    },
 }
 
 impl What {
@@ -328,7 +337,8 @@ impl What {
             | Self::DeliveriesLost { lasts }
             | Self::KillStuck { lasts, .. }
             | Self::Suspended { lasts, .. }
-            | Self::LyingNotFound { lasts } => lasts,
+            | Self::LyingNotFound { lasts }
+            | Self::Set { lasts, .. } => lasts,
             Self::DeliveriesLate { at_most, lasts } => at_most + lasts,
             Self::Job { .. }
             | Self::Cancel { .. }
@@ -585,6 +595,10 @@ pub(crate) fn fault(kind: FaultKind, setting: Setting, draw: &mut Draw) -> What 
             lasts,
         },
         FaultKind::LyingNotFound => What::LyingNotFound { lasts },
+        FaultKind::Set => What::Set {
+            set: Set::of(setting, draw),
+            lasts: draw.one_of(&[0, 20_000, 60_000, 200_000]),
+        },
         FaultKind::LateRegistration => What::Calls {
             call: Call::JitConfig,
             trouble: Trouble::Late,

@@ -28,8 +28,8 @@ pub(crate) const REPOSITORIES: [&str; 5] = [
 pub(crate) const ACCOUNTS: [&str; 3] = ["first-org", "second-org", "person"];
 pub(crate) const LABELS: [&str; 3] = ["ubuntu-24.04-riscv", "riscv-other", "no-route"];
 pub(crate) const IMAGES: [&str; 2] = ["registry.example/runner:a", "registry.example/runner:b"];
-const POOLS: [&str; 2] = ["pool-a", "pool-b"];
-const FIRST_ORG: i64 = 1_001;
+pub(crate) const POOLS: [&str; 2] = ["pool-a", "pool-b"];
+pub(crate) const FIRST_ORG: i64 = 1_001;
 const ORGANIZATION_APP: i64 = 11;
 const PERSONAL_APP: i64 = 12;
 

@@ -19,6 +19,7 @@ use sandbox::world::github::{
 use crate::chance::{Chance, Draw};
 use crate::history::{Call, History, Moment, Trouble, What};
 use crate::process::{Heard, Process, Read, TermId};
+use crate::set::SetTable;
 use crate::setup;
 use crate::tables::{Lease, Tables};
 use crate::trace::{self, Trace};
@@ -89,6 +90,7 @@ pub(crate) struct Sim {
     pub(crate) now: Time,
     pub(crate) world: World,
     pub(crate) tables: Tables,
+    pub(crate) set: SetTable,
     pub(crate) config: MachineConfig,
     apps: Apps,
     routing: Routing,
@@ -130,6 +132,7 @@ impl Sim {
             now: setup::beginning(),
             world: setup::world(seed, setting),
             tables: Tables::new(),
+            set: SetTable::default(),
             config: setup::machine(setting),
             apps: setup::apps(),
             routing: setup::routing(),
@@ -446,6 +449,7 @@ impl Sim {
             staging: &StagingRepositories::default(),
             image_tag: "latest",
             public_only: false,
+            in_force: &self.in_force(),
             stored_payload_bytes: 262_144,
         };
         let body = delivery.payload.to_string();
@@ -563,6 +567,7 @@ impl Sim {
                 let account = setup::ACCOUNTS[account];
                 self.world.github.suspend(account, now).unwrap();
             }
+            What::Set { set, .. } => self.set(index, set),
             // Looked up while they are active.
             What::CrashAtCall { .. }
             | What::Calls { .. }
@@ -613,6 +618,7 @@ impl Sim {
                 let account = setup::ACCOUNTS[account];
                 self.world.github.unsuspend(account, now).unwrap();
             }
+            What::Set { .. } => self.unset(index),
             // They begin again, go on, or end by themselves.
             What::Job { .. }
             | What::Cancel { .. }

@@ -24,6 +24,7 @@ use crate::provision::Provision;
 use crate::rows::{DemandKey, JobRow, WorkerRow};
 use crate::runners::RunnerHistory;
 use crate::settings::{InForce, Setting, Settings};
+use crate::state::SettingsReport;
 use crate::view::ClusterView;
 use crate::{EntityId, Image, JobId, NodeName, PodName, RunnerGroupId, ScopeKey, Status, Time};
 
@@ -128,6 +129,7 @@ pub struct Machine {
     newcomers: BTreeSet<EntityId>,
     /// What the settings come to in this round.
     in_force: InForce,
+    settings_report: SettingsReport,
     /// When the first read of rows was begun: calls of earlier leaders are older.
     began: Option<Time>,
     waiting_written: Option<Time>,
@@ -173,6 +175,7 @@ impl Machine {
             settings_as_of: None,
             newcomers: BTreeSet::new(),
             in_force: InForce::default(),
+            settings_report: SettingsReport::default(),
             began: None,
             waiting_written: None,
             reserve_open: None,
@@ -268,7 +271,7 @@ impl Machine {
         }
         self.round += 1;
         self.decided_at = Some(now);
-        self.in_force = self.settings.in_force(now);
+        self.apply_settings(now);
         self.retry_at.retain(|_, at| *at > now);
         let fresh = self.cluster_fresh(now);
         // What to give up follows from who would wait: the plan comes first, and again when rows are about to change.

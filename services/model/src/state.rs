@@ -104,6 +104,30 @@ pub struct StateReport {
     pub pools: Vec<PoolReport>,
     /// The queue.
     pub queue: Vec<QueueReport>,
+    /// What operators set, as the scheduler goes by it.
+    #[serde(default)]
+    pub settings: SettingsReport,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsReport {
+    /// Since when nothing of it has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Each of them.
+    pub in_force: Vec<SettingReport>,
+}
+
+/// One setting in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingReport {
+    /// What it is about.
+    pub scope: String,
+    /// What is set.
+    pub key: String,
+    /// When it was set.
+    pub set_at: Time,
 }
 
 /// Tells what the machine knows.
@@ -136,6 +160,7 @@ pub fn report(machine: &Machine, version: &str, quiet: bool) -> StateReport {
         boards,
         pools,
         queue: queue(machine),
+        settings: machine.settings_report(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::config::Pool;
 use crate::plan::{PoolSlots, slots};
 use crate::settings::{InForce, Setting, Settings};
+use crate::state::{SettingReport, SettingsReport};
 use crate::{EntityId, NodeName, PoolName, Time};
 
 use super::Machine;
@@ -22,7 +23,28 @@ impl Machine {
         self.settings = Settings::new(settings);
         self.newcomers = newcomers;
         self.settings_as_of = Some(begun);
-        self.in_force = self.settings.in_force(begun);
+    }
+
+    /// What is in force in this round.
+    pub(super) fn apply_settings(&mut self, now: Time) {
+        self.in_force = self.settings.in_force(now);
+        let in_force = self.settings.at(now).map(|setting| SettingReport {
+            scope: setting.scope.to_string(),
+            key: setting.value.key().as_str().to_owned(),
+            set_at: setting.set_at,
+        });
+        let in_force: Vec<SettingReport> = in_force.collect();
+        if self.settings_report.since.is_none() || self.settings_report.in_force != in_force {
+            self.settings_report = SettingsReport {
+                since: Some(now),
+                in_force,
+            };
+        }
+    }
+
+    /// The settings in force, for whoever wants to know whether the scheduler goes by one.
+    pub(crate) fn settings_report(&self) -> SettingsReport {
+        self.settings_report.clone()
     }
 
     /// The boards of a pool that get no pods.
