@@ -158,6 +158,11 @@ impl InForce {
         self.staging.contains(&repo)
     }
 
+    /// Lets nothing be handed to staging: there is no way there.
+    pub fn forget_staging(&mut self) {
+        self.staging.clear();
+    }
+
     /// The widest pause that keeps a job of this entity, pool and image from a board. Images are paused by the name that
     /// the configuration gives them, or by their reference.
     #[must_use]
