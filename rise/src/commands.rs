@@ -2,12 +2,15 @@
 
 #[cfg(feature = "sandbox")]
 mod bench;
+mod board;
 mod config;
 mod db;
 mod lists;
+mod operator;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod serve;
+mod settings;
 mod shell;
 mod status;
 
@@ -32,6 +35,14 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Status(show) => status::run(&context, show),
         Command::Jobs(jobs) => lists::jobs(&context, &jobs),
         Command::Workers(workers) => lists::workers(&context, &workers),
+        Command::Set(set) => settings::set(&context, &set),
+        Command::Unset(unset) => settings::unset(&context, &unset),
+        Command::Settings(list) => settings::list(&context, list),
+        Command::Ban(ban) => settings::ban(&context, &ban),
+        Command::Unban(unban) => settings::unban(&context, &unban),
+        Command::Pause(pause) => settings::pause(&context, &pause),
+        Command::Resume(resume) => settings::resume(&context, &resume),
+        Command::Board(board) => board::run(&context, board),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(options) => sandbox::run(&context, options),
         #[cfg(feature = "sandbox")]

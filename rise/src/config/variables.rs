@@ -29,6 +29,8 @@ pub(crate) enum Variable {
     GhappPersonalPrivateKey,
     /// Where GitHub's API is.
     GithubApiUrl,
+    /// Who it is that changes things by commands.
+    RiseOperator,
     /// The text of a kubeconfig.
     K8sKubeconfig,
     /// The path of a kubeconfig.
@@ -45,7 +47,7 @@ pub(crate) enum Variable {
 
 impl Variable {
     /// All of them, in the order in which they are told.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Prod,
         Self::StagingUrl,
         Self::PostgresUrl,
@@ -60,6 +62,7 @@ impl Variable {
         Self::Loglevel,
         Self::RiseConfig,
         Self::RiseConfigToml,
+        Self::RiseOperator,
     ];
 
     /// Its name.
@@ -79,6 +82,7 @@ impl Variable {
             Self::Loglevel => "LOGLEVEL",
             Self::RiseConfig => "RISE_CONFIG",
             Self::RiseConfigToml => "RISE_CONFIG_TOML",
+            Self::RiseOperator => "RISE_OPERATOR",
         }
     }
 
@@ -98,7 +102,8 @@ impl Variable {
             | Self::Kubeconfig
             | Self::Port
             | Self::Loglevel
-            | Self::RiseConfig => Secrecy::Shown,
+            | Self::RiseConfig
+            | Self::RiseOperator => Secrecy::Shown,
         }
     }
 }
@@ -154,6 +159,11 @@ impl Variables {
     /// Whether a name that is none of ours is set and not empty.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.raw(name).is_some()
+    }
+
+    /// The value of a name that is none of ours, if it is text.
+    pub(crate) fn plain(&self, name: &str) -> Option<&str> {
+        self.raw(name)?.to_str()
     }
 
     fn raw(&self, name: &str) -> Option<&OsString> {

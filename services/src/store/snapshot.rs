@@ -38,7 +38,7 @@ impl Store {
         deregister_within: Span,
         newcomers: Newcomers,
     ) -> Result<Rows, StoreError> {
-        let settings = self.read_settings().await?;
+        let (_, settings) = self.read_settings().await?;
         let newcomers = match newcomers {
             Newcomers::DoNotMatter => BTreeSet::new(),
             Newcomers::Below(finished) => self.read_newcomers(finished).await?,

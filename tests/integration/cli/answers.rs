@@ -210,6 +210,7 @@ async fn every_example_in_the_help_works() {
             .env("POSTGRES_URL", tables.database.url())
             .env("GHAPP_WEBHOOK_SECRET", "s")
             .env("TRACE_API_SECRET", "t")
+            .env("RISE_OPERATOR", "ada")
             .output()
             .unwrap();
         // No scheduler ever led here.
@@ -234,9 +235,15 @@ fn endless(example: &str) -> &'static str {
 
 /// These are tried where there is a GitHub and a cluster to speak to, and where time is not what they take most of.
 fn needs_a_world(example: &str) -> bool {
-    ["serve scheduler", "sandbox", "bench"]
-        .iter()
-        .any(|start| example.starts_with(start))
+    [
+        "serve scheduler",
+        "sandbox",
+        "bench",
+        "board quarantine",
+        "board release",
+    ]
+    .iter()
+    .any(|start| example.starts_with(start))
 }
 
 /// Every command line that a long help shows, without the program's name.
@@ -269,7 +276,16 @@ fn commands_in(help: &str) -> Vec<&str> {
     let mut in_list = false;
     for line in help.lines() {
         match line.strip_prefix("  ") {
-            Some(entry) if in_list => listed.extend(entry.split_whitespace().next()),
+            // Commands that belong together share a line, with commas between them.
+            Some(entry) if in_list => {
+                for word in entry.split_whitespace() {
+                    let name = word.trim_end_matches(',');
+                    listed.push(name);
+                    if name == word {
+                        break;
+                    }
+                }
+            }
             Some(_) => {}
             None => {
                 let heads = line.ends_with(':') && !line.contains(' ');

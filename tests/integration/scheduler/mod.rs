@@ -6,5 +6,6 @@ mod described;
 mod failures;
 mod leading;
 mod life;
+mod settings;
 mod trouble;
 mod waiting;

@@ -158,6 +158,18 @@ impl Rig {
         self.start_scheduler();
     }
 
+    /// An operator types a command.
+    pub(crate) fn rise(&self, line: &str) -> String {
+        let mut variables: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in &self.variables {
+            variables.push((name, value));
+        }
+        variables.push(("RISE_OPERATOR", "ada"));
+        let answer = run(line, &variables);
+        assert_eq!(answer.status, 0, "rise {line}: {}", answer.err);
+        answer.out
+    }
+
     // --- acting on the world ---
 
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {

@@ -102,6 +102,7 @@ mod tests {
                 jobs: 4,
                 oldest,
             }],
+            settings: rise_model::state::SettingsReport::default(),
         });
         let state = State::read(&written.unwrap());
         assert_eq!(state.version.as_deref(), Some("0.1.0"));
