@@ -217,6 +217,25 @@ Example:
 Example:
   rise man")]
     Man,
+    /// Ask a service whether it is alive, where there is no other program to ask with
+    #[command(
+        hide = true,
+        after_long_help = "\
+Exits 0 when it answers 200, and 1 otherwise. For the HEALTHCHECK of an image.
+
+Example:
+  rise health
+  rise health http://127.0.0.1:8080/ready"
+    )]
+    Health(Health),
+}
+
+/// `rise health`.
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// What to ask [the service on this machine, by PORT, else 8080]
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<reqwest::Url>,
 }
 
 /// How the answer looks.

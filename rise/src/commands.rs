@@ -5,6 +5,7 @@ mod bench;
 mod board;
 mod config;
 mod db;
+mod health;
 mod lists;
 mod operator;
 #[cfg(feature = "sandbox")]
@@ -49,6 +50,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Bench(bench) => bench::run(&context, bench),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
+        Command::Health(health) => health::run(&context, health),
     }
 }
 

@@ -9,6 +9,7 @@
 mod architecture;
 mod bench;
 mod cli;
+mod deploy;
 mod docs;
 mod picture;
 mod rise;

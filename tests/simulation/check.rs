@@ -6,9 +6,11 @@ use chrono::TimeDelta;
 use rise_model::effects::{Effect, Outcome};
 use rise_model::machine::Machine;
 use rise_model::rows::{DemandKey, NamedBy, WorkerRow};
-use rise_model::{EntityId, JobId, PodName, PoolName, Status};
+use rise_model::{EntityId, JobId, PodName, PoolName, Status, Time};
 use sandbox::world::cluster::{Kind, Phase, PodView, Selection};
-use sandbox::world::github::{JobState, RunnerId as GitHubRunnerId, RunnerState};
+use sandbox::world::github::{
+    JobId as GitHubJobId, JobState, RunnerId as GitHubRunnerId, RunnerState,
+};
 
 use crate::objects;
 use crate::process::Process;
@@ -309,6 +311,9 @@ impl Sim {
                 continue;
             }
             let id = JobId(job.0);
+            if self.nobody_was_told_of(*job) {
+                continue;
+            }
             let row = self
                 .tables
                 .jobs
@@ -374,6 +379,9 @@ impl Sim {
             }
             "paused" => Err("nothing is paused for it".to_owned()),
             "cluster_unreachable" => Err("the cluster can be read".to_owned()),
+            "github_unreachable" | "github_budget" | "installation_suspended" => {
+                Err("GitHub answers".to_owned())
+            }
             other => Err(format!("`{other}` is no reason")),
         }
     }
@@ -430,6 +438,12 @@ impl Sim {
         free.saturating_sub(unscheduled + without_pod)
     }
 
+    /// When the last job that was run ended, as far as any did.
+    pub(crate) fn last_job_over(&self) -> Time {
+        let ended = self.world.github.jobs().filter_map(|job| job.completed_at);
+        ended.max().unwrap_or_else(setup::beginning)
+    }
+
     // --- the end -----------------------------------------------------------------------------------------------------
 
     /// Whether everything has come to where it should be; jobs that run must be over, or may go on.
@@ -473,12 +487,20 @@ impl Sim {
         Ok(())
     }
 
+    /// No delivery told of it, and it is looked for by another rule, if at all.
+    fn nobody_was_told_of(&self, job: GitHubJobId) -> bool {
+        self.unheard.contains(&job) && !self.tables.jobs.contains_key(&JobId(job.0))
+    }
+
     fn job_settled(&self, id: JobId, jobs: Jobs) -> Result<(), String> {
         let Some(job) = self.world.github.job(sandbox::world::github::JobId(id.0)) else {
             return Ok(());
         };
         let routed = job.labels.iter().all(|label| label != setup::LABELS[2]);
         let row = self.tables.jobs.get(&id);
+        if self.nobody_was_told_of(job.id) {
+            return Ok(());
+        }
         match (job.state, row) {
             (_, None) if !routed => Ok(()),
             (_, Some(_)) if !routed => Err(format!("job {id} has a row but no route")),

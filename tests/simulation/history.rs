@@ -88,6 +88,7 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::DeliveriesLate,
     FaultKind::DeliveriesDoubled,
     FaultKind::PodDeleted,
+    FaultKind::Suspended,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
     FaultKind::Set,
@@ -97,7 +98,6 @@ pub(crate) const ENABLED: &[FaultKind] = &[
 pub(crate) const NOT_YET: &[FaultKind] = &[
     FaultKind::DeliveryLost,
     FaultKind::KillStuck,
-    FaultKind::Suspended,
     FaultKind::LyingNotFound,
     FaultKind::LateRegistration,
 ];

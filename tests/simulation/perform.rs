@@ -1,6 +1,7 @@
 //! What an effect does to the worlds and the tables at the moment in which it lands: what `services/src/scheduler/act.rs`
 //! does over the wire.
 
+use rise_model::dependencies::{Hindrance, Trouble};
 use rise_model::effects::{Dependency, Effect, JitHandle, Outcome};
 use rise_model::github::{Runner, RunnerStatus};
 use rise_model::log::LogScan;
@@ -186,12 +187,18 @@ impl Sim {
             by: Dependency::GitHub,
             message: message.to_owned(),
         };
+        let not_now = |trouble| Outcome::NotNow {
+            hindrance: Hindrance::of(demand, trouble),
+            message: "no token".to_owned(),
+        };
         let github = &self.world.github;
+        let app = self.apps.serving(demand.kind);
         let installation = github
             .installation(InstallationId(demand.installation.0))
-            .ok_or_else(|| refused("not found"))?;
+            .filter(|installation| installation.app_id == app.0)
+            .ok_or_else(|| not_now(Trouble::NotFound))?;
         if !matches!(installation.state, InstallationState::Active) {
-            return Err(refused("suspended"));
+            return Err(not_now(Trouble::Suspended));
         }
         match (demand.kind, demand.scope_name()) {
             (EntityKind::Organization, _) => Ok(Scope::Organization(AccountId(demand.entity.0))),

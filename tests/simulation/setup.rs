@@ -182,5 +182,14 @@ fn rules() -> Rules {
         job_asked_at_most_apart: Span::seconds(900),
         job_stuck_after: Span::seconds(600),
         jobs_asked_at_once: 10,
+        breaker_opens_after: 3,
+        breaker_probe_every: Span::seconds(15),
+        limit_waits_at_least: Span::seconds(60),
+        suspended_asked_every: Span::seconds(60),
+        installation_missing_for: Span::seconds(60),
+        questions_percent: 10,
+        jits_in_ten_seconds: 13,
+        jits_in_ten_seconds_of_app: 30,
+        jits_an_hour: 450,
     }
 }

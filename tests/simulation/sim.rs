@@ -92,7 +92,7 @@ pub(crate) struct Sim {
     pub(crate) tables: Tables,
     pub(crate) set: SetTable,
     pub(crate) config: MachineConfig,
-    apps: Apps,
+    pub(crate) apps: Apps,
     routing: Routing,
     pub(crate) queue: BTreeMap<(Time, u64), Ev>,
     pushed: u64,
@@ -105,6 +105,8 @@ pub(crate) struct Sim {
     /// Deliveries on their way.
     pub(crate) on_the_way: usize,
     pub(crate) jobs: BTreeMap<u64, GitHubJobId>,
+    /// Jobs that were queued while the App was suspended: GitHub tells nobody of them.
+    pub(crate) unheard: BTreeSet<GitHubJobId>,
     /// When a worker of a key was last given up.
     pub(crate) failed: BTreeMap<DemandKey, Time>,
     pub(crate) job_statuses: BTreeMap<JobId, Status>,
@@ -146,6 +148,7 @@ impl Sim {
             carried: 0,
             on_the_way: 0,
             jobs: BTreeMap::new(),
+            unheard: BTreeSet::new(),
             failed: BTreeMap::new(),
             job_statuses: BTreeMap::new(),
             worker_statuses: BTreeMap::new(),
@@ -516,7 +519,11 @@ impl Sim {
                 let runs_for = TimeDelta::milliseconds(runs_for);
                 let name = setup::REPOSITORIES[repository];
                 let job = self.world.github.queue_job(name, &labels, runs_for, now);
-                self.jobs.insert(number, job.unwrap());
+                let job = job.unwrap();
+                self.jobs.insert(number, job);
+                if self.is_suspended(repository) {
+                    self.unheard.insert(job);
+                }
             }
             What::Cancel { number } => {
                 if let Some(job) = self.jobs.get(&number) {
@@ -580,6 +587,14 @@ impl Sim {
         if what.lasts() > 0 {
             self.push(until, Ev::Ends(index));
         }
+    }
+
+    /// Whether the App is suspended on the account of a repository.
+    fn is_suspended(&self, repository: usize) -> bool {
+        let (account, _) = setup::REPOSITORIES[repository].split_once('/').unwrap();
+        self.active().any(|what| {
+            matches!(what, What::Suspended { account: of, .. } if setup::ACCOUNTS[*of] == account)
+        })
     }
 
     fn ends(&mut self, index: usize) {

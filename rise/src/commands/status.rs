@@ -45,6 +45,7 @@ pub(super) fn run(context: &Context, show: Show) -> Outcome {
         unhealthy: verdict::unhealthy(&overview, &state, &pools),
         pools,
         settings: set,
+        breakers: &state.breakers,
         overview: &overview,
     };
     let mut output = Output::stdout();
@@ -67,6 +68,8 @@ struct Report<'a> {
     pools: Vec<PoolLine>,
     /// What operators set.
     settings: Vec<Line>,
+    /// What the scheduler does not call at present.
+    breakers: &'a [state::Breaker],
     #[serde(flatten)]
     overview: &'a Overview,
 }
@@ -145,6 +148,7 @@ fn print(output: &mut Output, report: &Report<'_>, state: &State) -> std::io::Re
     print_queue(output, overview, state)?;
     print_settings(output, report)?;
     print_failures(output, overview)?;
+    print_breakers(output, overview, state)?;
     if !overview.alerts.is_empty() {
         output.line("")?;
         output.heading("Alerts")?;
@@ -161,6 +165,26 @@ fn print(output: &mut Output, report: &Report<'_>, state: &State) -> std::io::Re
         )?;
     }
     Ok(())
+}
+
+/// What the scheduler does not call at present.
+fn print_breakers(output: &mut Output, overview: &Overview, state: &State) -> std::io::Result<()> {
+    if state.breakers.is_empty() {
+        return Ok(());
+    }
+    output.line("")?;
+    output.heading("Out of reach")?;
+    output.table(
+        ["WHOM", "WHY", "SINCE", "TEXT"],
+        state.breakers.iter().map(|breaker| {
+            [
+                breaker.party.clone(),
+                breaker.trouble.clone(),
+                when::ago(breaker.since, overview.now),
+                breaker.message.clone(),
+            ]
+        }),
+    )
 }
 
 fn scheduler_line(overview: &Overview, state: &State) -> String {

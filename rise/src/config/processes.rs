@@ -17,7 +17,7 @@ use super::{Asking, Configuration, EnvironmentName, Problem, Variable, Variables
 use crate::exit::Failure;
 
 /// What a service listens on when nothing else is said; the replaced service's port.
-const DEFAULT_PORT: u16 = 8080;
+pub(crate) const DEFAULT_PORT: u16 = 8080;
 /// GitHub's own API.
 const GITHUB_API: &str = "https://api.github.com";
 /// Kubernetes sets this in every container.

@@ -424,6 +424,24 @@ pub struct Rules {
     pub job_stuck_after: Span,
     /// Questions about jobs under way at once, at most.
     pub jobs_asked_at_once: usize,
+    /// So many calls in a row without an answer open a breaker.
+    pub breaker_opens_after: usize,
+    /// While a breaker is open, one probe is sent this often.
+    pub breaker_probe_every: Span,
+    /// A limit that does not say until when is waited for at least this long, then twice as long, …
+    pub limit_waits_at_least: Span,
+    /// An installation that is suspended is asked for this often.
+    pub suspended_asked_every: Span,
+    /// An installation that is not found twice, this far apart, is gone.
+    pub installation_missing_for: Span,
+    /// Questions about jobs cost at most this part of an installation's hourly calls, in percent.
+    pub questions_percent: u32,
+    /// Runners registered for one installation within ten seconds, at most.
+    pub jits_in_ten_seconds: usize,
+    /// The same for all installations of an App.
+    pub jits_in_ten_seconds_of_app: usize,
+    /// Runners registered for one installation within an hour, at most.
+    pub jits_an_hour: usize,
     /// The runner of a row that was finished longer ago is not looked for any more.
     pub deregister_within: Span,
 }

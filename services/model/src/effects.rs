@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cluster::Pod;
+use crate::dependencies::{Hindrance, Party};
 use crate::github::{Job, Run, Runner};
 use crate::jobs::JobChange;
 use crate::log::LogEvidence;
@@ -310,6 +311,13 @@ pub enum Outcome {
         /// What was said.
         message: String,
     },
+    /// It was not done, and what was asked is not to blame: GitHub or the cluster cannot do it now.
+    NotNow {
+        /// Who, and why.
+        hindrance: Hindrance,
+        /// What was said.
+        message: String,
+    },
     /// No answer: it may have happened or not.
     NoAnswer {
         /// Who was asked.
@@ -317,4 +325,37 @@ pub enum Outcome {
         /// What is known.
         message: String,
     },
+}
+
+impl Effect {
+    /// Whom it asks, if it needs somebody who may be out of reach. Logs come from boards: they tell nothing of the API
+    /// server, and it is asked for them in any case.
+    #[must_use]
+    pub fn party(&self) -> Option<Party> {
+        match self {
+            Self::EnsureRunnerGroup { demand }
+            | Self::CreateJitConfig { demand, .. }
+            | Self::FindRunner { demand, .. }
+            | Self::DeleteRunner { demand, .. }
+            | Self::GetJob { demand, .. }
+            | Self::GetRun { demand, .. }
+            | Self::ListRunners { demand, .. } => Some(Party::of(demand)),
+            Self::KillPod { .. }
+            | Self::CreatePod { .. }
+            | Self::GetPod { .. }
+            | Self::DeletePod { .. } => Some(Party::Kubernetes),
+            Self::Reserve { .. }
+            | Self::RecordJob { .. }
+            | Self::ReadLog { .. }
+            | Self::Diagnose { .. }
+            | Self::RecordDiagnostics { .. }
+            | Self::RecordPod { .. }
+            | Self::MarkRunning { .. }
+            | Self::MarkFinished { .. }
+            | Self::Condemn { .. }
+            | Self::TakeBack { .. }
+            | Self::RecordDeregistered { .. }
+            | Self::SetWaiting { .. } => None,
+        }
+    }
 }

@@ -9,6 +9,7 @@
 
 pub mod cluster;
 pub mod config;
+pub mod dependencies;
 pub mod effects;
 mod ending;
 pub mod github;

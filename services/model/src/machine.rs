@@ -4,6 +4,9 @@
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
 mod asking;
+mod dependencies;
+#[cfg(test)]
+mod dependencies_tests;
 #[cfg(test)]
 mod ending_tests;
 mod outcomes;
@@ -17,7 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules, Sharing};
+use crate::dependencies::Breakers;
 use crate::effects::{Action, ActionId, Effect, Key};
+use crate::jobs::JobChange;
 use crate::log::LogEvidence;
 use crate::plan::Plan;
 use crate::provision::Provision;
@@ -150,6 +155,10 @@ pub struct Machine {
     runners: BTreeMap<PodName, RunnerHistory>,
     /// When GitHub was last asked about a job.
     asked: BTreeMap<JobId, Time>,
+    /// Whom it is no use to call.
+    breakers: Breakers,
+    /// Jobs that GitHub called queued, and whose run it then called over: they are asked about once more.
+    runs_over: BTreeMap<JobId, JobChange>,
     /// When the last list of a scope's runners was begun.
     listed: BTreeMap<ScopeKey, Time>,
     /// Workers that may be given up in this round.
@@ -191,6 +200,8 @@ impl Machine {
             waiting_keys: BTreeMap::new(),
             runners: BTreeMap::new(),
             asked: BTreeMap::new(),
+            breakers: Breakers::default(),
+            runs_over: BTreeMap::new(),
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
@@ -214,7 +225,11 @@ impl Machine {
                 newcomers,
                 begun,
             } => self.observe_settings(settings, newcomers, begun),
-            Observation::Pods { pods, begun } => self.cluster.pods_listed(pods, begun),
+            Observation::Pods { pods, begun } => {
+                let before = self.cluster.as_of();
+                self.cluster.pods_listed(pods, begun);
+                self.cluster_listed(before, begun);
+            }
             Observation::Nodes { nodes, begun } => self.cluster.nodes_listed(nodes, begun),
             Observation::Pod(pod, at) => self.cluster.pod_seen(*pod, at),
             Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
@@ -276,6 +291,7 @@ impl Machine {
         let fresh = self.cluster_fresh(now);
         // What to give up follows from who would wait: the plan comes first, and again when rows are about to change.
         self.plan = self.make_plan(now, fresh);
+        self.decide_probes(now, &mut actions);
         if fresh {
             self.find_surplus(now);
             self.decide_workers(now, &mut actions);
@@ -295,7 +311,14 @@ impl Machine {
             && self.retry_at.get(key).is_none_or(|at| *at <= now)
     }
 
+    /// Begins an effect, unless whom it asks is out of reach: then it is wanted again in a later round.
     fn begin(&mut self, key: Key, effect: Effect, now: Time, actions: &mut Vec<Action>) {
+        if self.admits(&effect) {
+            self.begin_unasked(key, effect, now, actions);
+        }
+    }
+
+    fn begin_unasked(&mut self, key: Key, effect: Effect, now: Time, actions: &mut Vec<Action>) {
         let id = ActionId(self.next_id);
         self.next_id += 1;
         self.busy_keys.insert(key.clone());
@@ -336,6 +359,7 @@ impl Machine {
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
             .chain(setting_ends)
+            .chain(self.breakers.next_probe())
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()
     }
@@ -344,6 +368,12 @@ impl Machine {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What is out of reach.
+    #[must_use]
+    pub fn breakers(&self) -> &Breakers {
+        &self.breakers
     }
 
     /// What is known of the cluster.

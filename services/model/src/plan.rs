@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::cluster::Phase;
 use crate::config::{BOARD_LABEL, Caps, Pool, Sharing};
+use crate::dependencies::Breakers;
 use crate::rows::{Demand, DemandKey, JobRow, WorkerRow};
 use crate::settings::{InForce, Scope};
 use crate::view::{ClusterView, Knowledge};
@@ -36,6 +37,8 @@ pub struct PlanInput<'a> {
     pub took_a_job: &'a BTreeSet<PodName>,
     /// Keys that are not tried for a while.
     pub backing_off: &'a BTreeSet<DemandKey>,
+    /// What may be called.
+    pub breakers: &'a Breakers,
     /// The pools.
     pub pools: &'a [Pool],
     /// The images, by their names in the configuration.
@@ -163,7 +166,7 @@ pub fn plan(input: PlanInput<'_>) -> Plan {
     for job in pending {
         if let Some(worker) = supply.take(&job.demand.key()) {
             plan.waiting
-                .insert(job.id, why_not_yet(input.cluster, worker));
+                .insert(job.id, why_not_yet(&input, worker, job));
         } else if let Some(reason) = why_not_begun(&input, job) {
             plan.waiting.insert(job.id, reason);
         } else {
@@ -197,11 +200,14 @@ impl<'a> Supply<'a> {
     }
 }
 
-fn why_not_yet(cluster: &ClusterView, worker: &WorkerRow) -> WaitingReason {
-    match cluster.pod(&worker.name) {
+fn why_not_yet(input: &PlanInput<'_>, worker: &WorkerRow, job: &JobRow) -> WaitingReason {
+    match input.cluster.pod(&worker.name) {
         Knowledge::Present(pod) if pod.phase == Phase::Running => WaitingReason::RunnerReady,
         Knowledge::Present(pod) => WaitingReason::Starting(pod.node.clone()),
-        Knowledge::Absent | Knowledge::Unknown => WaitingReason::Starting(worker.node.clone()),
+        Knowledge::Absent | Knowledge::Unknown => {
+            let hinder = input.breakers.hinder(&job.demand);
+            hinder.unwrap_or_else(|| WaitingReason::Starting(worker.node.clone()))
+        }
     }
 }
 
@@ -227,6 +233,10 @@ fn why_not_begun(input: &PlanInput<'_>, job: &JobRow) -> Option<WaitingReason> {
     let pause = input.in_force.pause(*entity, pool, image, input.images);
     if let Some(scope) = pause {
         return Some(WaitingReason::Paused(scope));
+    }
+    let hinder = input.breakers.hinder(&job.demand);
+    if hinder.is_some() {
+        return hinder;
     }
     let backs_off = input.backing_off.contains(&job.demand.key());
     backs_off.then_some(WaitingReason::BackingOff)

@@ -86,6 +86,21 @@ pub struct QueueReport {
     pub oldest: Time,
 }
 
+/// Something that is not called at present.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerReport {
+    /// Whom: `kubernetes`, `app:organization`, `installation:123`.
+    pub party: String,
+    /// Why, in a word.
+    pub trouble: String,
+    /// Since when.
+    pub since: Time,
+    /// When it is asked again.
+    pub probe_at: Time,
+    /// What was said.
+    pub message: String,
+}
+
 /// The whole of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateReport {
@@ -98,6 +113,9 @@ pub struct StateReport {
     /// As of when pods and nodes are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_as_of: Option<Time>,
+    /// What is not called at present.
+    #[serde(default)]
+    pub breakers: Vec<BreakerReport>,
     /// The boards.
     pub boards: Vec<BoardReport>,
     /// The pools.
@@ -157,11 +175,24 @@ pub fn report(machine: &Machine, version: &str, quiet: bool) -> StateReport {
         quiet,
         effects_in_flight: machine.in_flight(),
         cluster_as_of: machine.cluster().as_of(),
+        breakers: breakers(machine),
         boards,
         pools,
         queue: queue(machine),
         settings: machine.settings_report(),
     }
+}
+
+fn breakers(machine: &Machine) -> Vec<BreakerReport> {
+    let open = machine.breakers().open();
+    open.map(|(party, breaker)| BreakerReport {
+        party: party.to_string(),
+        trouble: breaker.trouble.as_str().to_owned(),
+        since: breaker.since,
+        probe_at: breaker.probe_at,
+        message: breaker.message.clone(),
+    })
+    .collect()
 }
 
 fn board(machine: &Machine, node: &Node, pool: &PoolName) -> BoardReport {

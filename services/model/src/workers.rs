@@ -225,6 +225,8 @@ pub struct WorkerFacts<'a> {
     pub board_silent: bool,
     /// Many running workers lost their pods in one list: nobody believes it.
     pub pods_vanished: bool,
+    /// What making it needs is out of reach, or was lately.
+    pub hindered: bool,
     /// The time of the decision.
     pub now: Time,
     /// The limits.
@@ -306,6 +308,10 @@ fn without_pod(facts: WorkerFacts<'_>) -> Verdict {
         return Verdict::Keep;
     }
     let message = format!("no pod was made within {}", facts.rules.pod_expected_within);
+    if facts.hindered {
+        // Not its fault, nor its key's: its slot is given back, and the job gets another one.
+        return Verdict::Condemn(CondemnReason::Surplus, message);
+    }
     finish(Some((FailureReason::PodAllocationFailure, message)))
 }
 

@@ -203,6 +203,25 @@ impl GitHubError {
         &self.kind
     }
 
+    /// GitHub's status, if it answered.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self.kind {
+            GitHubErrorKind::NotFound => Some(404),
+            GitHubErrorKind::Suspended | GitHubErrorKind::Forbidden { .. } => Some(403),
+            GitHubErrorKind::Unauthorized { .. } => Some(401),
+            GitHubErrorKind::Unprocessable { .. } => Some(422),
+            GitHubErrorKind::Conflict { .. } => Some(409),
+            GitHubErrorKind::RateLimited { .. } => Some(429),
+            GitHubErrorKind::Server { status } | GitHubErrorKind::Unexpected { status, .. } => {
+                Some(status)
+            }
+            GitHubErrorKind::TimedOut
+            | GitHubErrorKind::Transport(_)
+            | GitHubErrorKind::Incomplete { .. } => None,
+        }
+    }
+
     /// Whether GitHub, or the way to it, is in trouble, and not this one request. A key that is not taken any more is of
     /// this sort: nothing of that App will work until it is.
     #[must_use]

@@ -12,15 +12,13 @@ use rise_model::{NodeName, PodName, RunnerGroupId};
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::causes::WithCauses;
-use crate::github::{Access, GitHub, GitHubError, GitHubErrorKind, Operation, RunnerDeletion};
-use crate::kubernetes::{
-    Grace, Kubernetes, KubernetesError, PodCreation, PodDeletion, PodKill, PodSeen,
-};
-use crate::store::{Lease, Reserved, Store, StoreError, Write};
+use crate::github::{Access, GitHub, GitHubErrorKind, RunnerDeletion};
+use crate::kubernetes::{Grace, Kubernetes, PodCreation, PodDeletion, PodKill, PodSeen};
+use crate::store::{Lease, Reserved, Store, Write};
 
 use super::SchedulerConfig;
 use super::clock::Clock;
+use super::trouble;
 
 /// GitHub's default group, and the only one that a repository has.
 const DEFAULT_GROUP: RunnerGroupId = RunnerGroupId(1);
@@ -103,7 +101,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                     Outcome::Reserved(rows)
                 }
                 Ok(Reserved::Deposed) => Outcome::Deposed,
-                Err(error) => database(&error),
+                Err(error) => trouble::database(&error),
             }
         }
         Effect::EnsureRunnerGroup { demand } => {
@@ -113,7 +111,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                 .await
             {
                 Ok(group) => Outcome::RunnerGroup(group.id),
-                Err(error) => github_trouble(&error),
+                Err(error) => trouble::github(&doors.clock, access(&demand), &error),
             }
         }
         Effect::CreateJitConfig {
@@ -127,7 +125,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                 .await
             {
                 Ok(runner) => Outcome::Runner(runner.map(|runner| runner.id)),
-                Err(error) => gone_or_trouble(&error),
+                Err(error) => trouble::gone_or(&doors.clock, access(&demand), &error),
             }
         }
         Effect::DeleteRunner { demand, runner, .. } => {
@@ -137,34 +135,34 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
             {
                 Ok(RunnerDeletion::Deleted | RunnerDeletion::Absent) => Outcome::RunnerGone,
                 Ok(RunnerDeletion::Busy) => Outcome::RunnerBusy,
-                Err(error) => gone_or_trouble(&error),
+                Err(error) => trouble::gone_or(&doors.clock, access(&demand), &error),
             }
         }
         Effect::GetJob { job, demand } => {
             let repository = demand.repo_full_name.as_deref().unwrap_or_default();
             match github.get_job(access(&demand), repository, job).await {
                 Ok(job) => Outcome::Job(Box::new(job)),
-                Err(error) => missing_or_trouble(&error),
+                Err(error) => trouble::missing_or(&doors.clock, access(&demand), &error),
             }
         }
         Effect::GetRun { run, demand } => {
             let repository = demand.repo_full_name.as_deref().unwrap_or_default();
             match github.get_run(access(&demand), repository, run).await {
                 Ok(run) => Outcome::Run(run),
-                Err(error) => missing_or_trouble(&error),
+                Err(error) => trouble::missing_or(&doors.clock, access(&demand), &error),
             }
         }
         Effect::ListRunners { demand, group } => {
             let scope = demand.scope_name();
             match github.list_runners(access(&demand), &scope, group).await {
                 Ok(runners) => Outcome::Runners(runners),
-                Err(error) => github_trouble(&error),
+                Err(error) => trouble::github(&doors.clock, access(&demand), &error),
             }
         }
         Effect::KillPod { worker } => match kubernetes.kill_pod(&worker).await {
             Ok(PodKill::Ordered(pod)) => Outcome::Pod(pod),
             Ok(PodKill::Absent) => Outcome::NoPod,
-            Err(error) => kubernetes_trouble(&error),
+            Err(error) => trouble::kubernetes(&error),
         },
         Effect::CreatePod {
             worker,
@@ -174,7 +172,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
         Effect::GetPod { worker } => match kubernetes.get_pod(&worker).await {
             Ok(Some(pod)) => Outcome::Pod(Box::new(pod)),
             Ok(None) => Outcome::NoPod,
-            Err(error) => kubernetes_trouble(&error),
+            Err(error) => trouble::kubernetes(&error),
         },
         Effect::DeletePod {
             worker,
@@ -195,12 +193,12 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                 Ok(PodDeletion::Deleted) => Outcome::PodDeleted,
                 Ok(PodDeletion::Absent) => Outcome::NoPod,
                 Ok(PodDeletion::Changed) => Outcome::PodChanged,
-                Err(error) => kubernetes_trouble(&error),
+                Err(error) => trouble::kubernetes(&error),
             }
         }
         Effect::ReadLog { worker } => match kubernetes.read_log_marks(&worker).await {
             Ok(log) => Outcome::Log(log),
-            Err(error) => kubernetes_trouble(&error),
+            Err(error) => trouble::kubernetes(&error),
         },
         Effect::Diagnose { worker } => {
             Outcome::Diagnostics(json!(kubernetes.diagnostics(&worker).await))
@@ -265,7 +263,7 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
         }
         Ok(Write::NotWritten) => Outcome::NotWritten,
         Ok(Write::Deposed) => Outcome::Deposed,
-        Err(error) => database(&error),
+        Err(error) => trouble::database(&error),
     }
 }
 
@@ -289,7 +287,7 @@ async fn create_jit_config(
         Err(error) if matches!(error.kind(), GitHubErrorKind::Conflict { .. }) => {
             Outcome::NameTaken
         }
-        Err(error) => github_trouble(&error),
+        Err(error) => trouble::github(&doors.clock, access(demand), &error),
     }
 }
 
@@ -335,7 +333,7 @@ async fn create_pod(
     match doors.kubernetes.create_pod(&input, &secret).await {
         Ok(PodCreation::Created(pod)) => Outcome::Pod(pod),
         Ok(PodCreation::AlreadyExists) => Outcome::PodExists,
-        Err(error) => kubernetes_trouble(&error),
+        Err(error) => trouble::kubernetes(&error),
     }
 }
 
@@ -351,60 +349,6 @@ fn fresh_name(prefix: &str) -> PodName {
     let letter = |_| char::from(NAME_LETTERS[rng.random_range(0..NAME_LETTERS.len())]);
     let tail: String = (0..NAME_LENGTH).map(letter).collect();
     PodName::new(format!("{prefix}{tail}"))
-}
-
-fn database(error: &StoreError) -> Outcome {
-    Outcome::NoAnswer {
-        from: Dependency::Database,
-        message: WithCauses(error).to_string(),
-    }
-}
-
-fn github_trouble(error: &GitHubError) -> Outcome {
-    let message = WithCauses(error).to_string();
-    if error.answer_unknown() || error.is_dependency_trouble() {
-        Outcome::NoAnswer {
-            from: Dependency::GitHub,
-            message,
-        }
-    } else {
-        Outcome::Refused {
-            by: Dependency::GitHub,
-            message,
-        }
-    }
-}
-
-/// A scope that GitHub no longer lets us see has no runner of ours that could do anything.
-fn gone_or_trouble(error: &GitHubError) -> Outcome {
-    match error.kind() {
-        GitHubErrorKind::NotFound => Outcome::RunnerGone,
-        _ => github_trouble(error),
-    }
-}
-
-/// A 404 of the job itself. One of the token says something of the installation, not of the job.
-fn missing_or_trouble(error: &GitHubError) -> Outcome {
-    let of_the_job = error.operation() != Operation::CreateInstallationToken;
-    match error.kind() {
-        GitHubErrorKind::NotFound if of_the_job => Outcome::NotThere,
-        _ => github_trouble(error),
-    }
-}
-
-fn kubernetes_trouble(error: &KubernetesError) -> Outcome {
-    let message = WithCauses(error).to_string();
-    if error.answer_unknown() || error.is_dependency_trouble() {
-        Outcome::NoAnswer {
-            from: Dependency::Kubernetes,
-            message,
-        }
-    } else {
-        Outcome::Refused {
-            by: Dependency::Kubernetes,
-            message,
-        }
-    }
 }
 
 fn told_reserved(row: &WorkerRow) {

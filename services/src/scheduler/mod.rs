@@ -10,6 +10,7 @@ mod observe;
 pub mod pages;
 mod run;
 pub mod status;
+mod trouble;
 
 use std::io;
 use std::sync::Arc;

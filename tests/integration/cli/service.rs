@@ -72,12 +72,23 @@ async fn the_first_line_says_the_address_and_sigterm_ends_it_well() {
         answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok"),
         "{answer}"
     );
+    // The health check of the images asks like this, with the same environment and nothing else.
+    let (_, port) = service.address.rsplit_once(':').unwrap();
+    assert_eq!(run("health", &[("PORT", port)]).status, 0);
+    let url = format!("http://{}", service.address);
+    assert_eq!(run(&format!("health {url}/ready"), &[]).status, 0);
+    let answer = run(&format!("health {url}/trace/job/1"), &[]);
+    assert_eq!(answer.status, 1);
+    assert!(answer.err.contains("401"), "{}", answer.err);
     let killed = Command::new("kill")
         .arg(service.child.id().to_string())
         .status();
     assert!(killed.unwrap().success());
     let (log, status) = service.ended();
     assert_eq!(status, 0, "{log}");
+    let answer = run(&format!("health {url}/health"), &[]);
+    assert_eq!(answer.status, 1);
+    assert!(answer.err.contains("does not answer"), "{}", answer.err);
     assert!(log.contains("SIGTERM"), "{log}");
     assert!(!log.contains("hunter2"), "{log}");
 }

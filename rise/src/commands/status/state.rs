@@ -2,8 +2,8 @@
 //! that cannot be read takes nothing else with it.
 
 use rise_model::Time;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The parts that are shown.
@@ -12,8 +12,19 @@ pub(super) struct State {
     pub(super) version: Option<String>,
     pub(super) last_good_round_at: Option<Time>,
     pub(super) effects_in_flight: Option<u64>,
+    pub(super) breakers: Vec<Breaker>,
     pub(super) boards: Vec<Board>,
     pub(super) queue: Vec<QueueGroup>,
+}
+
+/// Something that is not called at present.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub(super) struct Breaker {
+    pub(super) party: String,
+    pub(super) trouble: String,
+    pub(super) since: Time,
+    #[serde(default)]
+    pub(super) message: String,
 }
 
 /// A board.
@@ -42,6 +53,7 @@ impl State {
             version: field(state, "version"),
             last_good_round_at: field(state, "last_good_round_at"),
             effects_in_flight: field(state, "effects_in_flight"),
+            breakers: list(state, "breakers"),
             boards: list(state, "boards"),
             queue: list(state, "queue"),
         }
@@ -81,13 +93,20 @@ mod tests {
     }
     #[test]
     fn what_the_scheduler_writes_is_read() {
-        use rise_model::state::{BoardReport, BoardState, QueueReport, StateReport};
+        use rise_model::state::{BoardReport, BoardState, BreakerReport, QueueReport, StateReport};
         let oldest: Time = "2026-11-24T12:00:00Z".parse().unwrap();
         let written = serde_json::to_value(StateReport {
             version: "0.1.0".into(),
             quiet: true,
             effects_in_flight: 3,
             cluster_as_of: None,
+            breakers: vec![BreakerReport {
+                party: "installation:5".into(),
+                trouble: "hourly_limit".into(),
+                since: oldest,
+                probe_at: oldest,
+                message: "API rate limit exceeded".into(),
+            }],
             boards: vec![BoardReport {
                 name: "board-1".into(),
                 pool: "scw-em-rv1".into(),
@@ -107,6 +126,7 @@ mod tests {
         let state = State::read(&written.unwrap());
         assert_eq!(state.version.as_deref(), Some("0.1.0"));
         assert_eq!(state.effects_in_flight, Some(3));
+        assert_eq!(state.breakers[0].trouble, "hourly_limit");
         assert_eq!(state.boards[0].state, "busy");
         assert_eq!(state.queue[0].oldest, Some(oldest));
     }

@@ -42,6 +42,10 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
             ("job_silent_for", values.job_silent_for),
             ("job_asked_at_least_apart", values.job_asked_at_least_apart),
             ("job_stuck_after", values.job_stuck_after),
+            ("breaker_probe_every", values.breaker_probe_every),
+            ("limit_waits_at_least", values.limit_waits_at_least),
+            ("suspended_asked_every", values.suspended_asked_every),
+            ("installation_missing_for", values.installation_missing_for),
         ],
     );
     section.at_least_one(
@@ -50,6 +54,13 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
             ("reserve_at_once", values.reserve_at_once),
             ("effects_at_once", values.effects_at_once),
             ("jobs_asked_at_once", values.jobs_asked_at_once),
+            ("breaker_opens_after", values.breaker_opens_after),
+            ("jits_in_ten_seconds", values.jits_in_ten_seconds),
+            (
+                "jits_in_ten_seconds_of_app",
+                values.jits_in_ten_seconds_of_app,
+            ),
+            ("jits_an_hour", values.jits_an_hour),
         ],
     );
     section.below(

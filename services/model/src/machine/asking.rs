@@ -54,10 +54,16 @@ impl Machine {
             let Some(job) = self.jobs.iter().find(|job| job.id == id) else {
                 continue;
             };
-            let demand = job.demand.clone();
+            let effect = Effect::GetJob {
+                job: id,
+                demand: job.demand.clone(),
+            };
+            if !self.admits(&effect) {
+                continue;
+            }
             left -= 1;
             self.asked.insert(id, now);
-            self.begin(key, Effect::GetJob { job: id, demand }, now, actions);
+            self.begin(key, effect, now, actions);
         }
     }
 
@@ -98,12 +104,25 @@ impl Machine {
             return;
         };
         let demand = row.demand.clone();
+        let run_is_over = self.runs_over.remove(&id);
         let (reading, run) = match outcome {
-            Outcome::Job(job) => (
-                read_job(row, job, now, &self.config.rules),
-                Some(job.run_id),
-            ),
-            Outcome::Run(run) => (read_run(row, run), None),
+            Outcome::Job(job) => {
+                let reading = read_job(row, job, now, &self.config.rules);
+                match (reading, run_is_over) {
+                    // It was queued before and after its run was over: nobody took it in between.
+                    (Reading::AskRun, Some(change)) => (Reading::Changes(change), None),
+                    (reading, _) => (reading, Some(job.run_id)),
+                }
+            }
+            Outcome::Run(run) => match read_run(row, run) {
+                Reading::Changes(change) => {
+                    self.runs_over.insert(id, change);
+                    let effect = Effect::GetJob { job: id, demand };
+                    self.begin(key.clone(), effect, now, actions);
+                    return;
+                }
+                reading => (reading, None),
+            },
             Outcome::NotThere => (read_missing(row, now), None),
             // No answer says nothing; it is asked again in its time.
             _ => return,

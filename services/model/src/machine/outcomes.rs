@@ -20,9 +20,11 @@ impl Machine {
     /// Takes what came of an action and returns the next step of the same key, if it can be taken at once.
     pub fn outcome(&mut self, id: ActionId, outcome: Outcome, now: Time) -> Vec<Action> {
         let mut actions = Vec::new();
-        let Some(InFlight { key, effect, begun }) = self.in_flight.remove(&id) else {
+        let Some(asked) = self.in_flight.remove(&id) else {
             return actions;
         };
+        self.heard_of_party(&asked, &outcome, now);
+        let InFlight { key, effect, begun } = asked;
         self.busy_keys.remove(&key);
         if outcome == Outcome::Deposed {
             self.deposed = true;
@@ -47,7 +49,9 @@ impl Machine {
                 Outcome::NameTaken => self.name_taken(&key, &worker, now, &mut actions),
                 other => {
                     // The cached group may be gone: the next worker asks for it again.
-                    self.groups.remove(&demand.entity);
+                    if matches!(other, Outcome::Refused { .. }) {
+                        self.groups.remove(&demand.entity);
+                    }
                     self.provision_trouble(&key, other, now, &mut actions);
                 }
             },
@@ -82,7 +86,9 @@ impl Machine {
             Effect::Diagnose { worker } => {
                 let diagnostics = match outcome {
                     Outcome::Diagnostics(diagnostics) => diagnostics,
-                    Outcome::Refused { message, .. } | Outcome::NoAnswer { message, .. } => {
+                    Outcome::Refused { message, .. }
+                    | Outcome::NotNow { message, .. }
+                    | Outcome::NoAnswer { message, .. } => {
                         json!({ "collect_error": message })
                     }
                     _ => json!({ "collect_error": "the pod is gone" }),
@@ -269,6 +275,7 @@ impl Machine {
         match outcome {
             Outcome::Pod(pod) => self.cluster.pod_seen(*pod, now),
             Outcome::Refused { message, .. } => self.fail(key, worker, &message, now, actions),
+            Outcome::NotNow { .. } => self.retry_later(key, now),
             // Made by a call whose answer was lost, or perhaps made: it is looked for, never assumed.
             _ => self.provision(worker, |p| {
                 p.stage = Stage::Unanswered {
@@ -307,7 +314,11 @@ impl Machine {
                     .or_insert_with(Provision::new);
                 if !provision.missed(again_at) {
                     let message = "the cluster did not answer when the pod was made, and has none";
-                    self.fail(key, worker, message, now, actions);
+                    if self.is_hindered(worker, now) {
+                        self.give_back(key, worker, message, now, actions);
+                    } else {
+                        self.fail(key, worker, message, now, actions);
+                    }
                 }
             }
             _ => self.retry_later(key, now),

@@ -58,6 +58,7 @@ impl Machine {
             cluster_fresh,
             took_a_job: &took_a_job,
             backing_off: &backing_off,
+            breakers: &self.breakers,
             pools: &self.config.pools,
             images: &self.config.images,
             caps: &self.config.caps,
@@ -172,6 +173,7 @@ impl Machine {
                 .and_then(|read| read.failing_since)
                 .is_some_and(|since| now - since >= log_gone_after),
             pods_vanished: vanished,
+            hindered: self.is_hindered(name, now),
             now,
             rules: &self.config.rules,
         });

@@ -769,3 +769,53 @@ fn a_pod_on_a_board_that_cannot_be_heard_may_have_started() {
         assert!(matches!(only(&actions).effect, Effect::DeletePod { .. }));
     }
 }
+
+#[test]
+fn a_job_whose_run_is_over_fails_only_when_it_is_queued_still() {
+    let told = |fields: serde_json::Value| {
+        let mut job = serde_json::json!({ "id": 1, "run_id": 2, "name": "build", "status": "queued", "conclusion": null });
+        for (key, value) in fields.as_object().expect("an object") {
+            job[key] = value.clone();
+        }
+        Outcome::Job(Box::new(serde_json::from_value(job).expect("a job")))
+    };
+    let over = || {
+        let run = serde_json::json!({ "id": 2, "status": "completed", "conclusion": "success", "created_at": "2026-11-24T10:00:00Z" });
+        Outcome::Run(serde_json::from_value(run).expect("a run"))
+    };
+    let change_after = |second_answer: Outcome| {
+        let mut machine = machine();
+        see(
+            &mut machine,
+            vec![job(1, demand(7))],
+            vec![],
+            vec![],
+            0,
+            700,
+        );
+        let asked = machine.decide(at(701));
+        let question = asked.iter().find(|a| a.key == Key::Job(JobId(1)));
+        let next = machine.outcome(
+            question.expect("a question").id,
+            told(serde_json::json!({})),
+            at(701),
+        );
+        let next = machine.outcome(only(&next).id, over(), at(702));
+        assert!(matches!(only(&next).effect, Effect::GetJob { .. }));
+        let next = machine.outcome(only(&next).id, second_answer, at(703));
+        match &only(&next).effect {
+            Effect::RecordJob { change, .. } => change.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(matches!(
+        change_after(told(serde_json::json!({}))),
+        Some(JobChange::Failed(_))
+    ));
+    let ran =
+        serde_json::json!({ "status": "completed", "conclusion": "success", "runner_name": "w1" });
+    assert!(matches!(
+        change_after(told(ran)),
+        Some(JobChange::Completed { .. })
+    ));
+}

@@ -95,6 +95,7 @@ impl Given {
             cluster_fresh: true,
             took_a_job: &BTreeSet::new(),
             backing_off: &BTreeSet::new(),
+            breakers: &Breakers::default(),
             pools: &self.pools,
             images: &self.images,
             caps: &self.caps,
