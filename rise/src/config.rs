@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use rise_model::Image;
 use rise_model::config::{Apps, Caps, Environment, Pool, Route, Routing, Rules, Sharing};
+use rise_model::deliveries::DeliveryRules;
 use serde::{Deserialize, Serialize};
 use services::config::{
     DatabaseSection, GhfeSection, GitHubSection, KubernetesSection, SchedulerSection, SetupSection,
@@ -53,6 +54,8 @@ pub(crate) struct File {
     pub(crate) sharing: Sharing,
     /// Times and limits of the scheduler's decisions.
     pub(crate) rules: Rules,
+    /// How missed deliveries are recovered.
+    pub(crate) deliveries: DeliveryRules,
     /// Limits of webhook intake.
     pub(crate) ghfe: GhfeSection,
     /// The pages that GitHub sends people to.

@@ -92,11 +92,11 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
     FaultKind::Set,
+    FaultKind::DeliveryLost,
 ];
 
-/// The faults that need rules 4 to 10, leftovers, or missed deliveries: to be moved up as these come.
+/// The faults that need rules 4 to 10 or leftovers: to be moved up as these come.
 pub(crate) const NOT_YET: &[FaultKind] = &[
-    FaultKind::DeliveryLost,
     FaultKind::KillStuck,
     FaultKind::LyingNotFound,
     FaultKind::LateRegistration,
@@ -123,13 +123,15 @@ pub(crate) enum Call {
     ReadRows,
     ListCluster,
     RenewLease,
+    Deliveries,
+    WriteDeliveries,
     AllOfGitHub,
     AllOfKubernetes,
     AllOfDatabase,
 }
 
 impl Call {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 23] = [
         Self::Reserve,
         Self::RunnerGroup,
         Self::JitConfig,
@@ -148,6 +150,8 @@ impl Call {
         Self::ReadRows,
         Self::ListCluster,
         Self::RenewLease,
+        Self::Deliveries,
+        Self::WriteDeliveries,
         Self::AllOfGitHub,
         Self::AllOfKubernetes,
         Self::AllOfDatabase,
@@ -162,6 +166,7 @@ impl Call {
             | Self::ListRunners
             | Self::GetJob
             | Self::DeleteRunner
+            | Self::Deliveries
             | Self::AllOfGitHub => Self::AllOfGitHub,
             Self::CreatePod
             | Self::GetPod
@@ -176,6 +181,7 @@ impl Call {
             | Self::SetWaiting
             | Self::ReadRows
             | Self::RenewLease
+            | Self::WriteDeliveries
             | Self::AllOfDatabase => Self::AllOfDatabase,
         }
     }
@@ -487,6 +493,12 @@ impl History {
             setting,
             events,
         }
+    }
+
+    /// Whether deliveries get lost in it.
+    pub(crate) fn loses_deliveries(&self) -> bool {
+        let mut events = self.events.iter();
+        events.any(|event| matches!(event.what, What::DeliveriesLost { .. }))
     }
 
     /// When the last event is over.

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta};
 use rise_model::config::{
     Apps, Cap, Caps, EntitySettings, LabelMatch, Percent, Pool, Route, Routing, Rules, Sharing,
 };
+use rise_model::deliveries::{DeliveryRules, Recover, Recovery};
 use rise_model::machine::MachineConfig;
 use rise_model::span::Span;
 use rise_model::{AppId, EntityId, LabelSet, Time};
@@ -144,6 +145,17 @@ pub(crate) fn machine(setting: Setting) -> MachineConfig {
             }],
         },
         rules: rules(),
+        recovery: Some(Recovery {
+            apps: apps(),
+            rules: DeliveryRules {
+                recover: Recover::Always,
+                look_every: Span::seconds(300),
+                first_look_back: Span::seconds(24 * 3600),
+                overlap: Span::seconds(120),
+                redeliver_every: Span::seconds(1),
+                attempts: 3,
+            },
+        }),
     }
 }
 
@@ -182,6 +194,7 @@ fn rules() -> Rules {
         job_asked_at_most_apart: Span::seconds(900),
         job_stuck_after: Span::seconds(600),
         jobs_asked_at_once: 10,
+        other_scheduler_lasts: Span::seconds(300),
         breaker_opens_after: 3,
         breaker_probe_every: Span::seconds(15),
         limit_waits_at_least: Span::seconds(60),

@@ -7,6 +7,7 @@ use std::fmt;
 use rise_model::config::{
     Apps, Caps, EntitySettings, Environment, Pool, Route, RouteFor, Rules, Sharing,
 };
+use rise_model::deliveries::DeliveryRules;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use services::config::{
@@ -39,6 +40,7 @@ pub(crate) fn known_below(path: &KeyPath) -> &'static [&'static str] {
         ["caps", "entities", "[]"] => fields::<EntitySettings>(),
         ["sharing"] => fields::<Sharing>(),
         ["rules"] => fields::<Rules>(),
+        ["deliveries"] => fields::<DeliveryRules>(),
         ["ghfe"] => fields::<GhfeSection>(),
         ["setup"] => fields::<SetupSection>(),
         ["scheduler"] => fields::<SchedulerSection>(),

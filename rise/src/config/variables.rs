@@ -35,6 +35,8 @@ pub(crate) enum Variable {
     K8sKubeconfig,
     /// The path of a kubeconfig.
     Kubeconfig,
+    /// Who brings it sees everything on the scheduler's pages.
+    DashboardToken,
     /// The port to listen on.
     Port,
     /// How much is logged.
@@ -47,7 +49,7 @@ pub(crate) enum Variable {
 
 impl Variable {
     /// All of them, in the order in which they are told.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Prod,
         Self::StagingUrl,
         Self::PostgresUrl,
@@ -58,6 +60,7 @@ impl Variable {
         Self::GithubApiUrl,
         Self::K8sKubeconfig,
         Self::Kubeconfig,
+        Self::DashboardToken,
         Self::Port,
         Self::Loglevel,
         Self::RiseConfig,
@@ -78,6 +81,7 @@ impl Variable {
             Self::GithubApiUrl => "GITHUB_API_URL",
             Self::K8sKubeconfig => "K8S_KUBECONFIG",
             Self::Kubeconfig => "KUBECONFIG",
+            Self::DashboardToken => "DASHBOARD_TOKEN",
             Self::Port => "PORT",
             Self::Loglevel => "LOGLEVEL",
             Self::RiseConfig => "RISE_CONFIG",
@@ -95,6 +99,7 @@ impl Variable {
             | Self::GhappOrgPrivateKey
             | Self::GhappPersonalPrivateKey
             | Self::K8sKubeconfig
+            | Self::DashboardToken
             | Self::RiseConfigToml => Secrecy::Hidden,
             Self::Prod
             | Self::StagingUrl

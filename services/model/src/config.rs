@@ -424,6 +424,8 @@ pub struct Rules {
     pub job_stuck_after: Span,
     /// Questions about jobs under way at once, at most.
     pub jobs_asked_at_once: usize,
+    /// A scheduler of another kind counts as gone so long after the last sign of it.
+    pub other_scheduler_lasts: Span,
     /// So many calls in a row without an answer open a breaker.
     pub breaker_opens_after: usize,
     /// While a breaker is open, one probe is sent this often.

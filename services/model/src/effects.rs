@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cluster::Pod;
+use crate::deliveries::{DeliveryEffect, DeliveryOutcome};
 use crate::dependencies::{Hindrance, Party};
 use crate::github::{Job, Run, Runner};
 use crate::jobs::JobChange;
@@ -13,8 +14,8 @@ use crate::plan::Ask;
 use crate::rows::{Demand, WorkerRow};
 use crate::workers::{CondemnReason, Finish};
 use crate::{
-    JobId, NodeName, PodName, PodUid, ResourceVersion, RunId, RunnerGroupId, RunnerId, ScopeKey,
-    Time,
+    AppId, JobId, NodeName, PodName, PodUid, ResourceVersion, RunId, RunnerGroupId, RunnerId,
+    ScopeKey, Time,
 };
 
 /// Numbers an action within one process.
@@ -39,6 +40,8 @@ pub enum Key {
     Scope(ScopeKey),
     /// One job.
     Job(JobId),
+    /// The deliveries of an App.
+    Deliveries(AppId),
 }
 
 /// An effect with its address.
@@ -208,6 +211,8 @@ pub enum Effect {
         /// Which.
         worker: PodName,
     },
+    /// A step of recovering an App's deliveries.
+    Deliveries(AppId, DeliveryEffect),
     /// Write why jobs wait.
     SetWaiting {
         /// The reasons that changed; `None` clears.
@@ -298,6 +303,10 @@ pub enum Outcome {
     Log(LogEvidence),
     /// What tells why a pod failed.
     Diagnostics(Value),
+    /// Somebody else holds a lock on all workers' rows; nothing was written.
+    Locked,
+    /// What came of a step of recovering deliveries.
+    Deliveries(DeliveryOutcome),
     /// The statement changed its row.
     Written,
     /// The row was not as expected; somebody else was there first.
@@ -355,6 +364,8 @@ impl Effect {
             | Self::Condemn { .. }
             | Self::TakeBack { .. }
             | Self::RecordDeregistered { .. }
+            // Asked seldom and by an App's key, it waits by itself when that is in trouble.
+            | Self::Deliveries(..)
             | Self::SetWaiting { .. } => None,
         }
     }

@@ -9,6 +9,7 @@
 
 pub mod cluster;
 pub mod config;
+pub mod deliveries;
 pub mod dependencies;
 pub mod effects;
 mod ending;
@@ -19,6 +20,7 @@ pub mod jobs;
 pub mod labels;
 pub mod log;
 pub mod machine;
+pub mod other;
 pub mod plan;
 mod provision;
 pub mod redact;
@@ -33,6 +35,8 @@ mod surplus;
 mod testing;
 pub mod view;
 pub mod waiting;
+#[cfg(test)]
+mod wire_tests;
 pub mod words;
 pub mod workers;
 

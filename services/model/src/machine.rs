@@ -4,11 +4,16 @@
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
 mod asking;
+mod deliveries;
+#[cfg(test)]
+mod deliveries_tests;
 mod dependencies;
 #[cfg(test)]
 mod dependencies_tests;
 #[cfg(test)]
 mod ending_tests;
+#[cfg(test)]
+mod other_tests;
 mod outcomes;
 mod reads;
 mod rounds;
@@ -20,10 +25,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules, Sharing};
+use crate::deliveries::{Recoveries, Recovery};
 use crate::dependencies::Breakers;
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::jobs::JobChange;
 use crate::log::LogEvidence;
+use crate::other::{Lookout, OtherScheduler};
 use crate::plan::Plan;
 use crate::provision::Provision;
 use crate::rows::{DemandKey, JobRow, WorkerRow};
@@ -46,6 +53,8 @@ pub struct MachineConfig {
     pub sharing: Sharing,
     /// Times and limits.
     pub rules: Rules,
+    /// How missed deliveries are recovered, if they are here.
+    pub recovery: Option<Recovery>,
 }
 
 /// Something that was read of the outside.
@@ -164,6 +173,10 @@ pub struct Machine {
     /// Workers that may be given up in this round.
     surplus: BTreeSet<PodName>,
     github_not_assigning: bool,
+    /// Whether a scheduler of another kind is at work.
+    lookout: Lookout,
+    /// Where the recovery of deliveries stands.
+    recoveries: Recoveries,
     decided_at: Option<Time>,
     round: u64,
     plan: Plan,
@@ -205,6 +218,8 @@ impl Machine {
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
+            lookout: Lookout::default(),
+            recoveries: Recoveries::new(),
             round: 0,
             decided_at: None,
             plan: Plan::default(),
@@ -226,12 +241,16 @@ impl Machine {
                 begun,
             } => self.observe_settings(settings, newcomers, begun),
             Observation::Pods { pods, begun } => {
+                self.look_at_pods(&pods);
                 let before = self.cluster.as_of();
                 self.cluster.pods_listed(pods, begun);
                 self.cluster_listed(before, begun);
             }
             Observation::Nodes { nodes, begun } => self.cluster.nodes_listed(nodes, begun),
-            Observation::Pod(pod, at) => self.cluster.pod_seen(*pod, at),
+            Observation::Pod(pod, at) => {
+                self.look_at_pods(std::slice::from_ref(&*pod));
+                self.cluster.pod_seen(*pod, at);
+            }
             Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
             Observation::Node(node, at) => self.cluster.node_seen(*node, at),
             Observation::NodeGone(name, at) => self.cluster.node_gone(&name, at),
@@ -243,6 +262,7 @@ impl Machine {
             return;
         }
         self.began.get_or_insert(begun);
+        self.lookout.see_rows(&workers, begun);
         let mut old = std::mem::take(&mut self.workers);
         let newer = |name: &PodName| self.written.get(name).is_some_and(|at| *at >= begun);
         for mut row in workers {
@@ -288,6 +308,12 @@ impl Machine {
         self.decided_at = Some(now);
         self.apply_settings(now);
         self.retry_at.retain(|_, at| *at > now);
+        if self.other_scheduler(now).is_some() {
+            self.plan = Plan::beside_another(&self.jobs);
+            self.decide_waiting(now, &mut actions);
+            self.decide_deliveries(now, &mut actions);
+            return actions;
+        }
         let fresh = self.cluster_fresh(now);
         // What to give up follows from who would wait: the plan comes first, and again when rows are about to change.
         self.plan = self.make_plan(now, fresh);
@@ -302,6 +328,7 @@ impl Machine {
         }
         self.decide_reserve(now, &mut actions);
         self.decide_waiting(now, &mut actions);
+        self.decide_deliveries(now, &mut actions);
         actions
     }
 
@@ -331,6 +358,31 @@ impl Machine {
         actions.push(Action { id, key, effect });
     }
 
+    fn look_at_pods(&mut self, pods: &[Pod]) {
+        if let Some(began) = self.began {
+            // A note can be lost; a row of ours tells as well.
+            let ours = |pod: &&Pod| {
+                let row = self.workers.get(&pod.name);
+                row.is_some_and(|row| row.epoch.is_some())
+            };
+            let foreign: Vec<&Pod> = pods.iter().filter(|pod| !ours(pod)).collect();
+            self.lookout.see_pods(foreign, began);
+        }
+    }
+
+    /// A scheduler of another kind that is at work on the same tables: nothing is begun or ended beside it.
+    #[must_use]
+    pub fn other_scheduler(&self, now: Time) -> Option<OtherScheduler> {
+        self.lookout
+            .at_work(now, self.config.rules.other_scheduler_lasts)
+    }
+
+    /// The same as the last round found it.
+    #[must_use]
+    pub fn other_scheduler_then(&self) -> Option<OtherScheduler> {
+        self.other_scheduler(self.decided_at?)
+    }
+
     /// Rounds so far.
     #[must_use]
     pub fn round(&self) -> u64 {
@@ -341,6 +393,11 @@ impl Machine {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// What they are about.
+    pub fn keys_in_flight(&self) -> impl Iterator<Item = &Key> {
+        self.busy_keys.iter()
     }
 
     /// Another scheduler leads: nothing is begun any more.
@@ -356,9 +413,12 @@ impl Machine {
         let back_offs = self.back_offs.values().map(|back_off| back_off.until);
         let decided_at = self.decided_at.or(self.settings_as_of);
         let setting_ends = decided_at.and_then(|at| self.settings.next_end(at));
+        let other = self.other_scheduler_then();
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
             .chain(setting_ends)
+            .chain(other.map(|other| other.until))
+            .chain(self.deliveries_due())
             .chain(self.breakers.next_probe())
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()

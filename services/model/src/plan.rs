@@ -75,6 +75,19 @@ pub struct Plan {
     pub waiting: BTreeMap<JobId, WaitingReason>,
 }
 
+impl Plan {
+    /// Nothing is planned beside a scheduler of another kind.
+    pub(crate) fn beside_another(jobs: &[JobRow]) -> Self {
+        let pending = jobs.iter().filter(|job| job.status == Status::Pending);
+        Self {
+            asks: Vec::new(),
+            waiting: pending
+                .map(|job| (job.id, WaitingReason::OtherScheduler))
+                .collect(),
+        }
+    }
+}
+
 /// A pool's boards, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolSlots {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::{Node, Phase, Readiness};
 use crate::machine::Machine;
+use crate::other::OtherScheduler;
 use crate::{JobId, NodeName, PodName, PoolName, Status, Time};
 
 /// What a board does.
@@ -113,6 +114,9 @@ pub struct StateReport {
     /// As of when pods and nodes are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_as_of: Option<Time>,
+    /// A scheduler of another kind is at work: nothing is begun beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_scheduler: Option<OtherScheduler>,
     /// What is not called at present.
     #[serde(default)]
     pub breakers: Vec<BreakerReport>,
@@ -175,6 +179,7 @@ pub fn report(machine: &Machine, version: &str, quiet: bool) -> StateReport {
         quiet,
         effects_in_flight: machine.in_flight(),
         cluster_as_of: machine.cluster().as_of(),
+        other_scheduler: machine.other_scheduler_then(),
         breakers: breakers(machine),
         boards,
         pools,

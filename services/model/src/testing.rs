@@ -187,6 +187,7 @@ pub(crate) fn rules() -> Rules {
         job_asked_at_most_apart: Span::seconds(900),
         job_stuck_after: Span::seconds(600),
         jobs_asked_at_once: 10,
+        other_scheduler_lasts: Span::seconds(300),
         breaker_opens_after: 3,
         breaker_probe_every: Span::seconds(15),
         limit_waits_at_least: Span::seconds(60),

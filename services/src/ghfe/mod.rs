@@ -10,6 +10,7 @@ mod server;
 mod settings;
 mod setup;
 mod staging;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -35,6 +36,7 @@ use secrets::{BearerToken, WebhookSecrets};
 use settings::{LiveSettings, StagingDoor};
 use setup::Setup;
 use staging::Staging;
+use stats::Stats;
 use wake::WakeUp;
 
 pub use setup::SetupApps;
@@ -96,6 +98,11 @@ pub async fn serve(
     let _stops_reading = stop_reading.clone().drop_guard();
     let following = app.settings.clone();
     let mut reader = tokio::spawn(following.follow(app.store.clone(), section, stop_reading));
+    let counting = CancellationToken::new();
+    let mut counts = tokio::spawn({
+        let (app, counting) = (Arc::clone(&app), counting.clone());
+        async move { app.stats.keep(&app.store, counting).await }
+    });
     let mut waker = tokio::spawn(waker);
     let ended = tokio::select! {
         () = server::run(listener, router, &section, &shutdown) => {
@@ -106,6 +113,10 @@ pub async fn serve(
         ended = &mut waker => ended.map_err(ServeError::WakeUp),
         ended = &mut reader => ended.map_err(ServeError::Settings),
     };
+    counting.cancel();
+    if let Err(error) = (&mut counts).await {
+        tracing::error!(%error, "the task that writes counters died");
+    }
     app.intake.close().await;
     ended
 }
@@ -122,6 +133,7 @@ struct App {
     store: Store,
     intake: IntakeStore,
     wake: WakeUp,
+    stats: Stats,
     setup: Setup,
     staging: Option<Staging>,
     staging_repositories: StagingRepositories,
@@ -161,6 +173,7 @@ impl App {
             section: config.section,
             store,
             wake,
+            stats: Stats::default(),
             setup: Setup::new(setup, config.setup),
             staging,
             staging_repositories,

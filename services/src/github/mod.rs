@@ -6,6 +6,8 @@
 
 mod app;
 mod budget;
+mod calls;
+mod deliveries;
 mod error;
 mod installations;
 mod jobs;
@@ -28,6 +30,7 @@ use crate::config::GitHubSection;
 
 pub use app::AppClient;
 pub use budget::Budget;
+pub use calls::{CallAnswer, GitHubUsage};
 pub use error::{GitHubError, GitHubErrorKind, Operation, RateLimit};
 pub use installations::{Account, Installation};
 pub use jobs::Attempts;
@@ -52,7 +55,7 @@ pub struct GitHub {
     /// Scheme and host of the API: redirects lead nowhere else.
     authority: Option<http::uri::Authority>,
     tokens: tokens::Tokens,
-    budgets: budget::Budgets,
+    usage: GitHubUsage,
 }
 
 impl fmt::Debug for GitHub {
@@ -86,20 +89,26 @@ impl GitHub {
             section,
             authority: uri.authority().cloned(),
             tokens: tokens::Tokens::default(),
-            budgets: budget::Budgets::default(),
+            usage: GitHubUsage::default(),
         })
     }
 
     /// What is left of an installation's hourly calls, as its last answer said.
     #[must_use]
     pub fn budget(&self, installation: InstallationId) -> Option<Budget> {
-        self.budgets.of(installation)
+        self.usage.budgets.of(installation)
     }
 
     /// The budgets of every installation that was heard of.
     #[must_use]
     pub fn budgets(&self) -> Vec<(InstallationId, Budget)> {
-        self.budgets.all()
+        self.usage.budgets()
+    }
+
+    /// What metrics tell of the calls that are made here.
+    #[must_use]
+    pub fn usage(&self) -> GitHubUsage {
+        self.usage.clone()
     }
 
     fn app(&self, kind: EntityKind) -> &Octocrab {

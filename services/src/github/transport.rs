@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::budget::Budget;
+use super::calls::CallAnswer;
 use super::error::{GitHubError, GitHubErrorKind, Operation, refusal};
 use super::{Access, GitHub};
 
@@ -120,6 +121,18 @@ impl Answer {
             .filter_map(|value| value.to_str().ok())
             .any(|links| links.contains(r#"rel="next""#))
     }
+
+    /// Path and query of the next page, as the answer links to it. Its host is not looked at: it is asked for where this one
+    /// was.
+    pub(super) fn next_page(&self) -> Option<String> {
+        let links = self.headers.get_all(LINK).iter();
+        let link = links
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|links| links.split(','))
+            .find(|link| link.contains(r#"rel="next""#))?;
+        let url: Uri = link.split_once('<')?.1.split_once('>')?.0.parse().ok()?;
+        Some(url.path_and_query()?.as_str().to_owned())
+    }
 }
 
 /// Sends a request and reads the whole answer, in at most `within`. Reads follow redirects within `authority`.
@@ -198,18 +211,12 @@ impl GitHub {
 
     async fn attempt(&self, access: Access, request: &Request) -> Result<Answer, GitHubError> {
         let authorized = self.authorized(access).await?;
-        let answer = send(
-            &authorized.client,
-            request,
-            self.authority.as_ref(),
-            self.section.call_timeout.std(),
-        )
-        .await?;
+        let answer = self.counted(&authorized.client, request).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.token_refused(access, &authorized);
         }
         if let Some(budget) = Budget::of(&answer.headers) {
-            self.budgets.note(access.installation, budget);
+            self.usage.budgets.note(access.installation, budget);
         }
         Ok(answer)
     }
@@ -220,13 +227,15 @@ impl GitHub {
         kind: EntityKind,
         request: &Request,
     ) -> Result<Answer, GitHubError> {
-        send(
-            self.app(kind),
-            request,
-            self.authority.as_ref(),
-            self.section.call_timeout.std(),
-        )
-        .await
+        self.counted(self.app(kind), request).await
+    }
+
+    async fn counted(&self, client: &Octocrab, request: &Request) -> Result<Answer, GitHubError> {
+        let within = self.section.call_timeout.std();
+        let result = send(client, request, self.authority.as_ref(), within).await;
+        let answer = CallAnswer::of(&result);
+        self.usage.calls.note(request.operation, answer);
+        result
     }
 
     /// A list through all of its pages. `path` has no query of its own but `query`; `entries` is the field that holds

@@ -1,8 +1,10 @@
 //! Performs effects: one remote call or one statement each, and what came of it as data. JIT configurations stay in
 //! here behind a handle.
 
+mod deliveries;
+
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::Rng;
 use rise_model::cluster::{PodSpecInput, WorkerNote};
@@ -18,6 +20,7 @@ use crate::store::{Lease, Reserved, Store, Write};
 
 use super::SchedulerConfig;
 use super::clock::Clock;
+use super::metrics::Counters;
 use super::trouble;
 
 /// GitHub's default group, and the only one that a repository has.
@@ -34,6 +37,7 @@ pub(super) struct Doors {
     pub(super) github: GitHub,
     pub(super) kubernetes: Kubernetes,
     pub(super) clock: Clock,
+    pub(super) counters: Arc<Counters>,
     jits: Jits,
 }
 
@@ -43,6 +47,7 @@ impl Doors {
         store: Store,
         github: GitHub,
         kubernetes: Kubernetes,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             config,
@@ -50,6 +55,7 @@ impl Doors {
             github,
             kubernetes,
             clock: Clock::default(),
+            counters,
             jits: Jits::default(),
         }
     }
@@ -101,6 +107,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                     Outcome::Reserved(rows)
                 }
                 Ok(Reserved::Deposed) => Outcome::Deposed,
+                Ok(Reserved::Locked) => Outcome::Locked,
                 Err(error) => trouble::database(&error),
             }
         }
@@ -203,6 +210,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
         Effect::Diagnose { worker } => {
             Outcome::Diagnostics(json!(kubernetes.diagnostics(&worker).await))
         }
+        Effect::Deliveries(app, effect) => deliveries::perform(doors, lease, app, effect).await,
         write => perform_write(doors, lease, write).await,
     }
 }
@@ -254,6 +262,7 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
         | Effect::GetPod { .. }
         | Effect::DeletePod { .. }
         | Effect::ReadLog { .. }
+        | Effect::Deliveries(..)
         | Effect::Diagnose { .. } => Ok(Write::NotWritten),
     };
     match written {

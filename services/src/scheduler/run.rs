@@ -20,6 +20,7 @@ use crate::store::{Lease, Newcomers, Rows, StoreError, Write};
 
 use super::act::{Doors, perform};
 use super::leader::{Leadership, keep};
+use super::metrics::Begun;
 use super::observe;
 use super::status::{Reachability, SchedulerStatus};
 
@@ -92,6 +93,7 @@ pub(super) async fn run(
 fn follow_status(status: &watch::Sender<SchedulerStatus>, now: Leadership, holder: Uuid) {
     status.send_modify(|status| {
         status.leads = matches!(now, Leadership::Leader(_));
+        status.other_scheduler = None;
         status.leader = match now {
             Leadership::Leader(_) => Some(holder),
             Leadership::Follower(other) => other,
@@ -322,6 +324,7 @@ impl Term {
         let actions = self.machine.decide(now);
         self.begun_something = !actions.is_empty();
         self.last_good_round_at = Some(now);
+        self.doors.counters.round();
         self.start(actions);
     }
 
@@ -346,8 +349,12 @@ impl Term {
         }
         for Action { id, effect, .. } in actions {
             let (doors, lease) = (Arc::clone(&self.doors), self.lease);
-            self.actions
-                .spawn(async move { (id, perform(&doors, lease, effect).await) });
+            let begun = Begun::of(&effect, &self.machine, self.doors.clock.now());
+            self.actions.spawn(async move {
+                let outcome = perform(&doors, lease, effect).await;
+                doors.counters.action(begun, &outcome);
+                (id, outcome)
+            });
         }
     }
 
@@ -365,12 +372,14 @@ impl Term {
             self.is_quiet(),
             self.machine.in_flight(),
         );
+        let other_scheduler = self.machine.other_scheduler_then();
         status.send_if_modified(|status| {
             let before = status.clone();
             status.round = round;
             status.quiet = quiet;
             status.in_flight = in_flight;
             status.last_good_round_at = self.last_good_round_at;
+            status.other_scheduler.clone_from(&other_scheduler);
             status.cluster = cluster;
             *status != before
         });

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod bench;
+mod deliveries;
 mod events;
 mod intake;
 mod jobs;
@@ -16,11 +17,13 @@ pub mod operator;
 pub(crate) mod pages;
 pub mod settings;
 mod snapshot;
+pub(crate) mod stats;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trace;
 mod workers;
 
+pub use deliveries::Looked;
 pub use intake::{IntakeStore, Written};
 pub use lease::{Lease, LeaseAnswer};
 pub use settings::Newcomers;

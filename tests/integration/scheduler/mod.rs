@@ -2,10 +2,12 @@
 
 mod crashes;
 mod database;
+mod deliveries;
 mod described;
 mod failures;
 mod leading;
 mod life;
 mod settings;
+mod switch;
 mod trouble;
 mod waiting;

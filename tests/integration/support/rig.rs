@@ -143,6 +143,13 @@ impl Rig {
         &self.schedulers
     }
 
+    /// Where the tables are.
+    pub(crate) fn database(&self) -> &str {
+        let mut variables = self.variables.iter();
+        let found = variables.find(|(name, _)| *name == "POSTGRES_URL");
+        &found.unwrap().1
+    }
+
     pub(crate) fn ghfe(&self) -> &Service {
         &self.ghfe
     }
@@ -168,6 +175,12 @@ impl Rig {
         let answer = run(line, &variables);
         assert_eq!(answer.status, 0, "rise {line}: {}", answer.err);
         answer.out
+    }
+
+    /// Ends webhook intake as a deployment does. The new one is not yet told to GitHub.
+    pub(crate) fn restart_ghfe(&mut self) {
+        let new = Service::start("ghfe", &self.variables);
+        std::mem::replace(&mut self.ghfe, new).terminate();
     }
 
     // --- acting on the world ---

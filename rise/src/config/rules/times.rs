@@ -42,6 +42,7 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
             ("job_silent_for", values.job_silent_for),
             ("job_asked_at_least_apart", values.job_asked_at_least_apart),
             ("job_stuck_after", values.job_stuck_after),
+            ("other_scheduler_lasts", values.other_scheduler_lasts),
             ("breaker_probe_every", values.breaker_probe_every),
             ("limit_waits_at_least", values.limit_waits_at_least),
             ("suspended_asked_every", values.suspended_asked_every),
@@ -83,6 +84,28 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
         ("back_off_from", values.back_off_from),
         ("back_off_to", values.back_off_to),
     );
+}
+
+/// `[deliveries]`.
+pub(super) fn deliveries(file: &File, rules: &mut Findings<'_>) {
+    let section = Section::of("deliveries");
+    let values = &file.deliveries;
+    section.positive(
+        rules,
+        &[
+            ("overlap", values.overlap),
+            ("redeliver_every", values.redeliver_every),
+        ],
+    );
+    // A try that may still be on its way is no try that failed.
+    section.below(
+        rules,
+        ("overlap", values.overlap),
+        ("look_every", values.look_every),
+    );
+    if values.attempts == 0 {
+        rules.wrong(&section.key("attempts"), "it must be at least 1");
+    }
 }
 
 /// `[ghfe]`.

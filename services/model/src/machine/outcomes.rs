@@ -79,6 +79,9 @@ impl Machine {
                     self.job_told(&key, job, &outcome, now, &mut actions);
                 }
             }
+            Effect::Deliveries(app, effect) => {
+                self.deliveries_told(&key, (app, effect), outcome, now, &mut actions);
+            }
             // The next read of the rows shows what became of it.
             Effect::RecordJob { .. } => {}
             Effect::KillPod { worker } => self.pod_killed(&key, &worker, outcome, now),
@@ -120,6 +123,7 @@ impl Machine {
     }
 
     fn reserved(&mut self, asks: &[Ask], outcome: Outcome, now: Time, actions: &mut Vec<Action>) {
+        self.lookout.see_lock(outcome == Outcome::Locked, now);
         let Outcome::Reserved(rows) = outcome else {
             self.reserve_open = Some(now);
             self.retry_later(&Key::Reserve, now);

@@ -126,7 +126,7 @@ impl Machine {
         now: Time,
         vanished: bool,
     ) -> Option<Effect> {
-        if !self.may_begin(&Key::Worker(name.clone()), now) {
+        if !self.may_begin(&Key::Worker(name.clone()), now) || self.other_scheduler(now).is_some() {
             return None;
         }
         let row = self.workers.get(name)?;

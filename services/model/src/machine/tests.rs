@@ -15,6 +15,7 @@ pub(super) fn machine() -> Machine {
         caps: caps(99, 1),
         sharing: SHARING,
         rules: rules(),
+        recovery: None,
     })
 }
 
