@@ -4,7 +4,10 @@
 mod bench;
 mod help;
 mod lists;
+mod screen;
 mod settings;
+mod stories;
+mod trace;
 mod usage;
 mod words;
 
@@ -22,12 +25,15 @@ use crate::logging::Loudness;
 use crate::output::Format;
 
 #[cfg(feature = "sandbox")]
-pub(crate) use bench::{Bench, BenchIntake};
+pub(crate) use bench::{Bench, BenchIntake, BenchLatency, BenchRound, BenchTurnaround};
 pub(crate) use help::command;
 pub(crate) use lists::{Filter, Jobs, Workers};
+pub(crate) use screen::Tui;
 pub(crate) use settings::{
     Ban, Board, Named, Pause, Quarantine, Release, Resume, Set, Settings, Unban, Unset,
 };
+pub(crate) use stories::{Events, Job, Worker};
+pub(crate) use trace::Trace;
 pub(crate) use words::Repository;
 
 /// Free, native RISC-V CI for every GitHub project.
@@ -108,6 +114,16 @@ Example:
   rise status
   rise status --json --env staging")]
     Status(Show),
+    /// Watch everything on one screen, live
+    #[command(after_long_help = "\
+Needs POSTGRES_URL; reading rights are enough. With KUBECONFIG or K8S_KUBECONFIG
+it shows pods and their logs too. `?` tells what keys do.
+
+Example:
+  rise tui
+  rise tui --view workers --env prod
+  rise tui --once jobs --json")]
+    Tui(Tui),
     /// List jobs, the newest first
     #[command(after_long_help = "\
 A narrow terminal leaves out columns; piped, and with --json, all are there.
@@ -185,12 +201,47 @@ Example:
     /// List boards, quarantine one, release it
     #[command(subcommand)]
     Board(Board),
+    /// Tell a job's whole story: deliveries, waiting, worker, outcome
+    #[command(after_long_help = "\
+Example:
+  rise job 43718000662
+  rise job 43718000662 --json")]
+    Job(Job),
+    /// Tell a worker's whole story, and how its pod stands
+    #[command(after_long_help = "\
+The pod is looked at where KUBECONFIG or K8S_KUBECONFIG names a cluster.
+
+Example:
+  rise worker rise-riscv-runner-5qwa9wv6l
+  rise worker rise-riscv-runner-5qwa9wv6l --json")]
+    Worker(Worker),
+    /// Print the log of deliveries and decisions
+    #[command(after_long_help = "\
+With --json one object a line.
+
+Example:
+  rise events -f
+  rise events --entity ggml-org --event workflow_job -n 100
+  rise events --job 43718000662 --json")]
+    Events(Events),
+    /// Tell why a job never started, with proof and what to answer
+    #[command(after_long_help = "\
+Asks webhook intake, so it needs RISE_URL (or PROD_URL) and TRACE_API_SECRET, and
+no database. GitHub's public API gives names their ids; GITHUB_TOKEN is optional.
+--verbose adds the payloads of the log, 4 KiB each.
+
+Example:
+  rise trace --job-id 43718000123
+  rise trace --repo ggml-org/llama.cpp
+  rise trace --entity-name ggml-org --at 2026-11-24T22:10:00Z --json")]
+    Trace(Trace),
     /// Run everything here, with a pretend GitHub and Kubernetes
     #[cfg(feature = "sandbox")]
     #[command(after_long_help = "\
 A private PostgreSQL, a pretend GitHub, a pretend Kubernetes with eight boards,
 webhook intake and scheduler, and a job every two seconds. Nothing is installed
-and nothing outside this machine is spoken to. Ctrl-C ends and cleans up.
+and nothing outside this machine is spoken to. Ctrl-C ends and cleans up. On a
+terminal it opens `rise tui` once all answers; --no-tui follows the story.
 
 Once everything answers it says what other terminals source to join it. With
 --data DIR that is DIR/env, and the tables stay for the next time.
@@ -305,6 +356,9 @@ pub(crate) struct Sandbox {
     /// Keep the data in this folder, and go on from what is there
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Follow the story, line by line, where there is a terminal for the screen
+    #[arg(long)]
+    pub(crate) no_tui: bool,
     /// End after this time, from the moment when everything answers
     #[arg(long, value_name = "TIME", value_parser = Span::parse)]
     pub(crate) exit_after: Option<Span>,

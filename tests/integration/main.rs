@@ -18,4 +18,6 @@ mod sandbox;
 mod scheduler;
 mod support;
 mod terminal;
+mod trace;
+mod tui;
 mod wire;

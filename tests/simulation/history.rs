@@ -65,6 +65,12 @@ pub(crate) enum FaultKind {
     Set,
     /// A runner is registered long after the call for it was given up.
     LateRegistration,
+    /// An account removes the App for good.
+    Uninstalled,
+    /// The row of a worker is lost.
+    RowLost,
+    /// A row is as the service before it leaves them: without the columns that were added.
+    RowAsBefore,
 }
 
 /// The faults that the rules which exist today answer.
@@ -92,15 +98,16 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
     FaultKind::Set,
+    FaultKind::LyingNotFound,
+    FaultKind::LateRegistration,
+    FaultKind::Uninstalled,
+    FaultKind::RowLost,
+    FaultKind::RowAsBefore,
     FaultKind::DeliveryLost,
 ];
 
-/// The faults that need rules 4 to 10 or leftovers: to be moved up as these come.
-pub(crate) const NOT_YET: &[FaultKind] = &[
-    FaultKind::KillStuck,
-    FaultKind::LyingNotFound,
-    FaultKind::LateRegistration,
-];
+/// The faults whose rules do not exist yet: to be moved up as these come.
+pub(crate) const NOT_YET: &[FaultKind] = &[FaultKind::KillStuck];
 
 /// Which calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,10 +135,11 @@ pub(crate) enum Call {
     AllOfGitHub,
     AllOfKubernetes,
     AllOfDatabase,
+    SetAlerts,
 }
 
 impl Call {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::Reserve,
         Self::RunnerGroup,
         Self::JitConfig,
@@ -155,6 +163,7 @@ impl Call {
         Self::AllOfGitHub,
         Self::AllOfKubernetes,
         Self::AllOfDatabase,
+        Self::SetAlerts,
     ];
 
     /// The dependency that is asked, as one of the three last.
@@ -179,6 +188,7 @@ impl Call {
             | Self::WriteWorker
             | Self::WriteJob
             | Self::SetWaiting
+            | Self::SetAlerts
             | Self::ReadRows
             | Self::RenewLease
             | Self::WriteDeliveries
@@ -319,6 +329,16 @@ pub(crate) enum What {
         set: Set,
         lasts: i64,
     },
+    Uninstalled {
+        account: usize,
+    },
+    RowLost {
+        which: usize,
+        annotated: bool,
+    },
+    RowAsBefore {
+        which: usize,
+    },
 }
 
 impl What {
@@ -350,6 +370,9 @@ impl What {
             | Self::Cancel { .. }
             | Self::NextPod { .. }
             | Self::WatchExpired
+            | Self::Uninstalled { .. }
+            | Self::RowLost { .. }
+            | Self::RowAsBefore { .. }
             | Self::PodDeleted { .. } => 0,
         }
     }
@@ -501,6 +524,27 @@ impl History {
         events.any(|event| matches!(event.what, What::DeliveriesLost { .. }))
     }
 
+    /// Whether rows or pods come to look like those of the service before.
+    pub(crate) fn looks_foreign(&self) -> bool {
+        let foreign = |event: &Event| {
+            matches!(
+                event.what,
+                What::RowAsBefore { .. }
+                    | What::RowLost {
+                        annotated: false,
+                        ..
+                    }
+            )
+        };
+        self.events.iter().any(foreign)
+    }
+
+    /// Whether rows of workers are lost.
+    pub(crate) fn loses_rows(&self) -> bool {
+        let lost = |event: &Event| matches!(event.what, What::RowLost { .. });
+        self.events.iter().any(lost)
+    }
+
     /// When the last event is over.
     pub(crate) fn ends(&self) -> i64 {
         let ends = self.events.iter().map(|e| e.at + e.what.lasts());
@@ -560,7 +604,7 @@ pub(crate) fn fault(kind: FaultKind, setting: Setting, draw: &mut Draw) -> What 
         FaultKind::BoardAway => What::BoardAway {
             board,
             loss: draw.one_of(&[BoardLoss::PoweredOff, BoardLoss::Unreachable]),
-            lasts,
+            lasts: draw.one_of(&[lasts, lasts, lasts, 900_000]),
         },
         FaultKind::Cordon => What::Cordon { board, lasts },
         FaultKind::NoSlots => What::NoSlots { board, lasts },
@@ -610,6 +654,16 @@ pub(crate) fn fault(kind: FaultKind, setting: Setting, draw: &mut Draw) -> What 
         FaultKind::Set => What::Set {
             set: Set::of(setting, draw),
             lasts: draw.one_of(&[0, 20_000, 60_000, 200_000]),
+        },
+        FaultKind::Uninstalled => What::Uninstalled {
+            account: draw.one_of(&[0, 1, 2]),
+        },
+        FaultKind::RowLost => What::RowLost {
+            which: usize::try_from(draw.between(0, 5)).unwrap_or_default(),
+            annotated: draw.percent(60),
+        },
+        FaultKind::RowAsBefore => What::RowAsBefore {
+            which: usize::try_from(draw.between(0, 5)).unwrap_or_default(),
         },
         FaultKind::LateRegistration => What::Calls {
             call: Call::JitConfig,

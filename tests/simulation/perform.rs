@@ -41,6 +41,10 @@ pub(crate) fn call_of(effect: &Effect) -> Call {
         Effect::ReadLog { .. } | Effect::Diagnose { .. } => Call::ReadLog,
         Effect::Deliveries(_, effect) => crate::recovery::call_of(effect),
         Effect::SetWaiting { .. } => Call::SetWaiting,
+        Effect::SetAlerts { .. } => Call::SetAlerts,
+        Effect::DropPod { .. } => Call::DeletePod,
+        Effect::FindJobOf { .. } => Call::ReadRows,
+        Effect::AdoptWorker { .. } => Call::WriteWorker,
         Effect::RecordDiagnostics { .. }
         | Effect::RecordPod { .. }
         | Effect::MarkRunning { .. }
@@ -133,6 +137,10 @@ impl Sim {
                     Err(error) => kubernetes(&error),
                 }
             }
+            Effect::DropPod { worker, uid } => self.drop_pod(worker, uid.as_str()),
+            Effect::FindJobOf { worker } => {
+                Outcome::JobOf(self.tables.job_of(worker).map(Box::new))
+            }
             Effect::ReadLog { worker } => self.read_log(worker),
             Effect::Diagnose { .. } => Outcome::Diagnostics(json!({"collected": true})),
             Effect::Deliveries(app, effect) => self.recover(lease, *app, effect),
@@ -160,6 +168,8 @@ impl Sim {
                 tables.record_told(lease, *job, change.as_ref(), now)
             }
             Effect::SetWaiting { reasons } => tables.set_waiting(lease, reasons),
+            Effect::SetAlerts { alerts } => tables.set_alerts(lease, alerts),
+            Effect::AdoptWorker { row } => tables.adopt(lease, row),
             _ => Write::NotWritten,
         };
         match written {
@@ -380,6 +390,25 @@ impl Sim {
                 Outcome::Pod(Box::new(objects::pod(&pod)))
             }
             Err(error) if error.reason == Reason::AlreadyExists => Outcome::PodExists,
+            Err(error) => kubernetes(&error),
+        }
+    }
+
+    fn drop_pod(&mut self, worker: &PodName, uid: &str) -> Outcome {
+        let options = DeleteOptions {
+            grace_period_seconds: Some(0),
+            preconditions: Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            },
+            ..DeleteOptions::default()
+        };
+        let name = worker.as_str();
+        let cluster = &mut self.world.cluster;
+        match cluster.delete_pod(NAMESPACE, name, &options, self.now) {
+            Ok(_) => Outcome::PodDeleted,
+            Err(error) if error.reason == Reason::NotFound => Outcome::NoPod,
+            Err(error) if error.reason == Reason::Conflict => Outcome::PodChanged,
             Err(error) => kubernetes(&error),
         }
     }

@@ -360,10 +360,13 @@ impl Sim {
             return;
         }
         self.last_term += 1;
+        let mut machine = Machine::new(self.config.clone());
+        machine.observe(Observation::Alerts(self.tables.alerts.clone()));
+        machine.observe(Observation::Scopes(self.tables.recent_scopes()));
         let term = Term {
             id: self.last_term,
             lease,
-            machine: Machine::new(self.config.clone()),
+            machine,
             wanted: true,
             reading: false,
             last_round: None,
@@ -577,6 +580,10 @@ impl Sim {
         let Some(rows) = rows else {
             return self.set_tick(id);
         };
+        let gone = self.tables.gone_scopes();
+        let Some(term) = self.term(id) else {
+            return;
+        };
         let Rows {
             begun,
             settings,
@@ -588,6 +595,7 @@ impl Sim {
             newcomers: BTreeSet::new(),
             begun,
         });
+        term.machine.observe(Observation::GoneScopes(gone));
         term.machine.observe(Observation::Rows {
             jobs,
             workers,

@@ -9,14 +9,14 @@ const GROUPS: &[(&str, &[&str])] = &[
     (
         "On-call",
         &[
-            "status",
+            "status, tui",
             "jobs, workers",
+            "job, worker, events",
             "settings, set, unset",
-            "ban, unban",
-            "pause, resume",
-            "board",
+            "ban, unban, pause, resume, board",
         ],
     ),
+    ("Support", &["trace"]),
     #[cfg(feature = "sandbox")]
     ("Try it", &["sandbox", "bench"]),
     ("Shell", &["completions, man"]),
@@ -25,17 +25,18 @@ const GROUPS: &[(&str, &[&str])] = &[
 /// What lines say that are about more than their first command.
 const TOGETHER: &[(&str, &str)] = &[
     ("jobs, workers", "List jobs or workers, the newest first"),
+    ("status, tui", "Show everything on one screen, once or live"),
+    (
+        "job, worker, events",
+        "Tell one's whole story; print or follow the log",
+    ),
     (
         "settings, set, unset",
-        "List and change caps, weights, pauses, bans",
+        "List and change caps, weights and all below",
     ),
     (
-        "ban, unban",
-        "Take no more jobs of an account, or of a sender",
-    ),
-    (
-        "pause, resume",
-        "Begin nothing new in a pool, for an entity, at all",
+        "ban, unban, pause, resume, board",
+        "Take no jobs, begin nothing new, spare boards",
     ),
     (
         "completions, man",

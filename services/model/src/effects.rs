@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::alerts::Alert;
 use crate::cluster::Pod;
 use crate::deliveries::{DeliveryEffect, DeliveryOutcome};
 use crate::dependencies::{Hindrance, Party};
@@ -40,6 +41,8 @@ pub enum Key {
     Scope(ScopeKey),
     /// One job.
     Job(JobId),
+    /// What a person should look at.
+    Alerts,
     /// The deliveries of an App.
     Deliveries(AppId),
 }
@@ -152,6 +155,23 @@ pub enum Effect {
         /// The version that was seen; `None` where only the object matters.
         resource_version: Option<ResourceVersion>,
     },
+    /// Delete a pod of a dead board, without grace.
+    DropPod {
+        /// Which.
+        worker: PodName,
+        /// The object that was seen.
+        uid: PodUid,
+    },
+    /// Look for the job that names a pod.
+    FindJobOf {
+        /// Which pod.
+        worker: PodName,
+    },
+    /// Write the row of a pod that has none.
+    AdoptWorker {
+        /// The row.
+        row: Box<WorkerRow>,
+    },
     /// Read a pod's log for the runner's marks.
     ReadLog {
         /// Which.
@@ -210,6 +230,11 @@ pub enum Effect {
     RecordDeregistered {
         /// Which.
         worker: PodName,
+    },
+    /// Write which alerts are open: all others are closed.
+    SetAlerts {
+        /// The open ones.
+        alerts: Vec<Alert>,
     },
     /// A step of recovering an App's deliveries.
     Deliveries(AppId, DeliveryEffect),
@@ -285,6 +310,8 @@ pub enum Outcome {
     NotThere,
     /// All runners of a scope.
     Runners(Vec<Runner>),
+    /// What the job asked for that names a pod, if one does.
+    JobOf(Option<Box<Demand>>),
     /// GitHub does not have the runner (any more).
     RunnerGone,
     /// GitHub says that the runner has a job.
@@ -352,8 +379,12 @@ impl Effect {
             Self::KillPod { .. }
             | Self::CreatePod { .. }
             | Self::GetPod { .. }
-            | Self::DeletePod { .. } => Some(Party::Kubernetes),
+            | Self::DeletePod { .. }
+            | Self::DropPod { .. } => Some(Party::Kubernetes),
             Self::Reserve { .. }
+            | Self::FindJobOf { .. }
+            | Self::AdoptWorker { .. }
+            | Self::SetAlerts { .. }
             | Self::RecordJob { .. }
             | Self::ReadLog { .. }
             | Self::Diagnose { .. }

@@ -7,6 +7,9 @@
 //! what is known, [`plan`] for how demand meets supply, [`workers`] for how a worker begins and ends, and [`machine`] for how
 //! these become effects.
 
+pub mod alerts;
+pub mod boards;
+mod by_log;
 pub mod cluster;
 pub mod config;
 pub mod deliveries;
@@ -33,6 +36,7 @@ pub mod state;
 mod surplus;
 #[cfg(test)]
 mod testing;
+pub mod trace;
 pub mod view;
 pub mod waiting;
 #[cfg(test)]

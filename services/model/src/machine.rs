@@ -3,6 +3,8 @@
 //!
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
+mod adopt;
+mod alerts;
 mod asking;
 mod deliveries;
 #[cfg(test)]
@@ -12,6 +14,9 @@ mod dependencies;
 mod dependencies_tests;
 #[cfg(test)]
 mod ending_tests;
+mod leftovers;
+#[cfg(test)]
+mod lost_tests;
 #[cfg(test)]
 mod other_tests;
 mod outcomes;
@@ -23,6 +28,8 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::alerts::Alert;
+use crate::boards::{Suspicion, suspicion};
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules, Sharing};
 use crate::deliveries::{Recoveries, Recovery};
@@ -33,7 +40,7 @@ use crate::log::LogEvidence;
 use crate::other::{Lookout, OtherScheduler};
 use crate::plan::Plan;
 use crate::provision::Provision;
-use crate::rows::{DemandKey, JobRow, WorkerRow};
+use crate::rows::{Demand, DemandKey, JobRow, WorkerRow};
 use crate::runners::RunnerHistory;
 use crate::settings::{InForce, Setting, Settings};
 use crate::state::SettingsReport;
@@ -53,6 +60,8 @@ pub struct MachineConfig {
     pub sharing: Sharing,
     /// Times and limits.
     pub rules: Rules,
+    /// What the names of this environment's runners begin with.
+    pub runner_prefix: String,
     /// How missed deliveries are recovered, if they are here.
     pub recovery: Option<Recovery>,
 }
@@ -100,6 +109,13 @@ pub enum Observation {
     Node(Box<Node>, Time),
     /// A watch says that a node is gone.
     NodeGone(NodeName, Time),
+    /// The alerts that are open in the table.
+    Alerts(Vec<Alert>),
+    /// The scopes that had a worker in the last days.
+    Scopes(Vec<Demand>),
+    /// The scopes of present workers that GitHub lets us see no more, by what it delivered.
+    /// Each with the time at which that was heard.
+    GoneScopes(Vec<(ScopeKey, Time)>),
 }
 
 /// A demand key that is not tried for a while.
@@ -116,6 +132,8 @@ struct LogRead {
     /// When that reading was begun.
     begun: Option<Time>,
     failing_since: Option<Time>,
+    /// Since when every reading was whole and without an unfinished job.
+    free_since: Option<Time>,
 }
 
 /// An action without an answer yet.
@@ -173,6 +191,18 @@ pub struct Machine {
     /// Workers that may be given up in this round.
     surplus: BTreeSet<PodName>,
     github_not_assigning: bool,
+    /// The alerts that the table has open, once they were read.
+    open_alerts: Option<alerts::Open>,
+    leftovers: leftovers::Leftovers,
+    /// Since when pods are seen that have no row.
+    rowless: BTreeMap<PodName, Time>,
+    /// When it was heard that a scope is gone.
+    gone: BTreeMap<ScopeKey, Time>,
+    /// When a call was begun that showed a scope to be there: deliveries may come in any order.
+    scopes_answered: BTreeMap<ScopeKey, Time>,
+    /// Since when the API server answers again after a silence that this leader saw.
+    answering_since: Option<Time>,
+    suspicion: Suspicion,
     /// Whether a scheduler of another kind is at work.
     lookout: Lookout,
     /// Where the recovery of deliveries stands.
@@ -218,6 +248,13 @@ impl Machine {
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
+            open_alerts: None,
+            leftovers: leftovers::Leftovers::default(),
+            rowless: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            scopes_answered: BTreeMap::new(),
+            answering_since: None,
+            suspicion: Suspicion::None,
             lookout: Lookout::default(),
             recoveries: Recoveries::new(),
             round: 0,
@@ -246,7 +283,10 @@ impl Machine {
                 self.cluster.pods_listed(pods, begun);
                 self.cluster_listed(before, begun);
             }
-            Observation::Nodes { nodes, begun } => self.cluster.nodes_listed(nodes, begun),
+            Observation::Nodes { nodes, begun } => {
+                self.note_answer(begun);
+                self.cluster.nodes_listed(nodes, begun);
+            }
             Observation::Pod(pod, at) => {
                 self.look_at_pods(std::slice::from_ref(&*pod));
                 self.cluster.pod_seen(*pod, at);
@@ -254,6 +294,9 @@ impl Machine {
             Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
             Observation::Node(node, at) => self.cluster.node_seen(*node, at),
             Observation::NodeGone(name, at) => self.cluster.node_gone(&name, at),
+            Observation::Alerts(alerts) => self.alerts_read(alerts),
+            Observation::Scopes(demands) => self.scopes_read(demands),
+            Observation::GoneScopes(scopes) => self.gone = scopes.into_iter().collect(),
         }
     }
 
@@ -262,6 +305,8 @@ impl Machine {
             return;
         }
         self.began.get_or_insert(begun);
+        // A row that ended since the last read may be missing from this one.
+        self.note_scopes();
         self.lookout.see_rows(&workers, begun);
         let mut old = std::mem::take(&mut self.workers);
         let newer = |name: &PodName| self.written.get(name).is_some_and(|at| *at >= begun);
@@ -296,6 +341,24 @@ impl Machine {
             .retain(|name, _| self.workers.contains_key(name));
         self.jobs = jobs;
         self.rows_as_of = Some(begun);
+        self.note_scopes();
+    }
+
+    /// Whether GitHub lets us see a scope no more.
+    fn is_gone(&self, scope: &ScopeKey) -> bool {
+        let answered = self.scopes_answered.get(scope);
+        self.gone
+            .get(scope)
+            .is_some_and(|told| answered.is_none_or(|answered| answered < told))
+    }
+
+    /// A list that comes long after the one before tells that the API server was away.
+    fn note_answer(&mut self, begun: Time) {
+        let stale_after = self.config.rules.cluster_stale_after.delta();
+        let before = self.cluster.as_of();
+        if before.is_some_and(|before| begun - before >= stale_after) {
+            self.answering_since = Some(begun);
+        }
     }
 
     /// One round: what should be done now. Keys with an action in flight are left out.
@@ -319,10 +382,15 @@ impl Machine {
         self.plan = self.make_plan(now, fresh);
         self.decide_probes(now, &mut actions);
         if fresh {
+            let answering = self.answering_since;
+            self.suspicion = suspicion(&self.cluster, answering, now, &self.config.rules);
             self.find_surplus(now);
+            self.decide_adoptions(now, &mut actions);
             self.decide_workers(now, &mut actions);
             self.decide_finished_pods(now, &mut actions);
+            self.decide_leftovers(now, &mut actions);
             self.decide_lists(now, &mut actions);
+            self.decide_alerts(now, &mut actions);
             self.decide_jobs(now, &mut actions);
             self.plan = self.make_plan(now, fresh);
         }

@@ -254,3 +254,13 @@ fn why_not_begun(input: &PlanInput<'_>, job: &JobRow) -> Option<WaitingReason> {
     let backs_off = input.backing_off.contains(&job.demand.key());
     backs_off.then_some(WaitingReason::BackingOff)
 }
+
+impl Demand {
+    /// A worker of an organisation belongs to no repository.
+    pub(crate) fn normalise(&mut self) {
+        if self.kind == crate::EntityKind::Organization {
+            self.repo_full_name = None;
+            self.repo = None;
+        }
+    }
+}

@@ -3,24 +3,30 @@
 //! One function a query, checked at compile time. Every connection has the environment's schema as its search path,
 //! so no query names it. Times that are compared with rows are the database's own.
 
+mod adopt;
+mod alerts;
 pub mod audit;
 pub mod bench;
 mod deliveries;
 mod events;
+mod gone;
 mod intake;
 mod jobs;
 mod kept;
 mod lease;
 mod listen;
+pub mod live;
 pub mod migrate;
 pub mod operator;
 pub(crate) mod pages;
 pub mod settings;
 mod snapshot;
 pub(crate) mod stats;
+pub mod story;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trace;
+pub mod why;
 mod workers;
 
 pub use deliveries::Looked;

@@ -39,13 +39,21 @@ impl Machine {
                 Outcome::RunnerGroup(group) => {
                     self.groups.insert(demand.entity, group);
                 }
-                other => self.provision_trouble(&key, other, now, &mut actions),
+                other => {
+                    if let Key::Scope(scope) = &key {
+                        self.listed.insert(scope.clone(), begun);
+                    }
+                    self.provision_trouble(&key, other, now, &mut actions);
+                }
             },
             Effect::CreateJitConfig { worker, demand, .. } => match outcome {
-                Outcome::JitConfig { runner, jit } => self.provision(&worker, |p| {
-                    p.runner = Some(runner);
-                    p.stage = Stage::Pod(jit);
-                }),
+                Outcome::JitConfig { runner, jit } => {
+                    self.scopes_answered.insert(demand.key().scope, begun);
+                    self.provision(&worker, |p| {
+                        p.runner = Some(runner);
+                        p.stage = Stage::Pod(jit);
+                    });
+                }
                 Outcome::NameTaken => self.name_taken(&key, &worker, now, &mut actions),
                 other => {
                     // The cached group may be gone: the next worker asks for it again.
@@ -66,13 +74,30 @@ impl Machine {
             }
             Effect::GetPod { worker } => self.pod_read(&key, &worker, outcome, now, &mut actions),
             Effect::DeletePod { worker, .. } => self.pod_deleted(&key, &worker, &outcome, now),
-            Effect::ListRunners { demand, .. } => match outcome {
-                Outcome::Runners(runners) => self.runners_listed(&demand, &runners, begun),
-                // A list that failed says nothing; it is not asked for again at once.
+            Effect::SetAlerts { alerts } => match outcome {
+                Outcome::Written => self.alerts_written(alerts),
+                _ => self.retry_later(&key, now),
+            },
+            Effect::ListRunners { demand, group } => match outcome {
+                Outcome::Runners(runners) => {
+                    self.scopes_answered.insert(demand.key().scope, begun);
+                    self.note_runners(&demand, group, &runners, begun);
+                    self.runners_listed(&demand, &runners, begun);
+                }
+                // A list that failed says nothing; it is not asked for again at once. Its group may be gone.
                 _ => {
+                    self.groups.remove(&demand.entity);
                     self.listed.insert(demand.key().scope, begun);
                 }
             },
+            Effect::DropPod { worker, .. } => match outcome {
+                Outcome::PodDeleted | Outcome::NoPod => self.cluster.pod_gone(&worker, now),
+                _ => self.retry_later(&key, now),
+            },
+            Effect::FindJobOf { worker } => {
+                self.job_of_found(&key, &worker, outcome, now, &mut actions);
+            }
+            Effect::AdoptWorker { row } => self.adopted(&key, *row, &outcome, now),
             Effect::GetJob { job, .. } => self.job_told(&key, job, &outcome, now, &mut actions),
             Effect::GetRun { .. } => {
                 if let Key::Job(job) = key {
@@ -237,6 +262,8 @@ impl Machine {
         let making = self.is_making(worker);
         match outcome {
             Outcome::RunnerGone if making => self.provision(worker, |p| p.stage = Stage::Runner),
+            // A left over registration without a row.
+            Outcome::RunnerGone if !self.workers.contains_key(worker) => {}
             Outcome::RunnerGone => {
                 self.begin(
                     key.clone(),
@@ -369,10 +396,17 @@ impl Machine {
             Outcome::Log(log) if log.is_whole(started) || log.job != LoggedJob::None => {
                 read.failing_since = None;
                 read.begun = Some(begun);
+                match log.job {
+                    LoggedJob::Running { .. } => read.free_since = None,
+                    LoggedJob::None | LoggedJob::Completed { .. } => {
+                        read.free_since.get_or_insert(begun);
+                    }
+                }
                 read.evidence = Some(log);
             }
             _ => {
                 read.failing_since.get_or_insert(now);
+                read.free_since = None;
                 let at = now + self.config.rules.log_retry.delta();
                 self.retry_at.insert(key.clone(), at);
             }
@@ -512,7 +546,7 @@ impl Machine {
         self.begin(key.clone(), effect, now, actions);
     }
 
-    fn retry_later(&mut self, key: &Key, now: Time) {
+    pub(super) fn retry_later(&mut self, key: &Key, now: Time) {
         self.retry_at
             .insert(key.clone(), now + self.config.rules.retry_after.delta());
     }

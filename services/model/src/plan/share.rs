@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::config::Cap;
 use crate::rows::JobRow;
 use crate::waiting::WaitingReason;
-use crate::{EntityId, EntityKind, JobId, PoolName, Time};
+use crate::{EntityId, JobId, PoolName, Time};
 
 use super::{Ask, Plan, PlanInput, PoolSlots, slots};
 
@@ -102,11 +102,7 @@ pub(super) fn share<'a>(input: &PlanInput<'a>, jobs: &[&'a JobRow], plan: &mut P
 
 fn ask(job: &JobRow, pool_free: usize, cap_left: Option<usize>) -> Ask {
     let mut demand = job.demand.clone();
-    if demand.kind == EntityKind::Organization {
-        // A worker of an organisation belongs to no repository.
-        demand.repo_full_name = None;
-        demand.repo = None;
-    }
+    demand.normalise();
     Ask {
         demand,
         pool_free,
