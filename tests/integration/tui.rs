@@ -156,6 +156,9 @@ async fn a_stopped_screen_gives_the_terminal_back_until_it_goes_on() {
     wait(&|| "the process is stopped".into(), || {
         std::fs::read_to_string(&stopped).unwrap().contains(") T ")
     });
+    wait(&|| "the ordinary screen".into(), || {
+        open.terminal.so_far().contains("\u{1b}[?1049l")
+    });
     left_as_it_was(&open.terminal.so_far());
     kill_process(open.pid(), Signal::CONT).unwrap();
     wait(&|| "it goes on".into(), || !open.terminal.edits_lines());

@@ -61,8 +61,6 @@ pub(crate) enum FaultKind {
     Suspended,
     /// GitHub says of a runner that is there that it is not found.
     LyingNotFound,
-    /// An operator changes a cap, a pause, a quarantine, for a while or for good.
-    Set,
     /// A runner is registered long after the call for it was given up.
     LateRegistration,
     /// An account removes the App for good.
@@ -97,7 +95,6 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::Suspended,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
-    FaultKind::Set,
     FaultKind::LyingNotFound,
     FaultKind::LateRegistration,
     FaultKind::Uninstalled,
@@ -510,6 +507,7 @@ impl History {
                 events.push(event);
             }
         }
+        events.extend(settings(seed, setting, &jobs_at));
         events.sort_by_key(|event| event.at);
         Self {
             seed,
@@ -550,6 +548,25 @@ impl History {
         let ends = self.events.iter().map(|e| e.at + e.what.lasts());
         ends.max().unwrap_or_default()
     }
+}
+
+/// What operators set meanwhile, for a while or for good. Not one of the faults, so that these stay as they are.
+fn settings(seed: u64, setting: Setting, jobs_at: &[i64]) -> Vec<Event> {
+    let mut draw = Chance::new(seed).of("settings", 0);
+    let times = draw.one_of(&[0, 0, 1, 1, 2]);
+    let mut events = Vec::new();
+    for _ in 0..times {
+        let at = draw.one_of(jobs_at) + draw.between(-5_000, 20_000);
+        let what = What::Set {
+            set: Set::of(setting, &mut draw),
+            lasts: draw.one_of(&[0, 20_000, 60_000, 200_000]),
+        };
+        events.push(Event {
+            at: at.max(0),
+            what,
+        });
+    }
+    events
 }
 
 fn jobs(draw: &mut Draw) -> Vec<Event> {
@@ -651,10 +668,6 @@ pub(crate) fn fault(kind: FaultKind, setting: Setting, draw: &mut Draw) -> What 
             lasts,
         },
         FaultKind::LyingNotFound => What::LyingNotFound { lasts },
-        FaultKind::Set => What::Set {
-            set: Set::of(setting, draw),
-            lasts: draw.one_of(&[0, 20_000, 60_000, 200_000]),
-        },
         FaultKind::Uninstalled => What::Uninstalled {
             account: draw.one_of(&[0, 1, 2]),
         },

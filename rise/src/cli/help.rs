@@ -65,7 +65,7 @@ fn page(command: &clap::Command) -> String {
                     .map(ToString::to_string)
                     .unwrap_or_default(),
             };
-            let _ = writeln!(page, "  {line:<20} {about}");
+            let _ = writeln!(page, "  {line:<17} {about}");
         }
     }
     page.push_str(

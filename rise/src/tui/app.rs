@@ -489,8 +489,7 @@ impl App {
                                 now,
                             );
                             // The story is read from its end.
-                            let last = cursor.len();
-                            cursor.go_to(&traced.grid, last);
+                            cursor.step(&traced.grid, isize::MAX / 2);
                         }
                         self.trace_trouble = None;
                     }
@@ -1001,7 +1000,10 @@ impl App {
                     }
                     let first = self.cursor(list).first;
                     if first + line < self.cursor(list).len() {
-                        self.with_grid(list, |cursor, grid| cursor.go_to(grid, first + line));
+                        self.with_grid(list, |cursor, grid| {
+                            cursor.step(grid, 0);
+                            cursor.go_to(grid, first + line);
+                        });
                     }
                 }
             }

@@ -38,6 +38,8 @@ const READ_EVERY: Duration = Duration::from_secs(2);
 const DEBOUNCE: Duration = Duration::from_millis(250);
 /// A reading is followed by a pause of this many times its length.
 const PAUSES: u32 = 20;
+/// The longest pause between two readings, however long one takes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A reading takes no longer.
 const READ_WITHIN: Duration = Duration::from_secs(20);
 /// The last hour is read again after this.
@@ -111,7 +113,7 @@ async fn keep_reading(source: &Source, wake: &Notify, publish: &watch::Sender<Ar
                     read_at: Some(began),
                     trouble: None,
                 }));
-                let pause = began.elapsed() * PAUSES;
+                let pause = (began.elapsed() * PAUSES).min(LONGEST_PAUSE);
                 sleep(pause.max(DEBOUNCE)).await;
                 tokio::select! {
                     () = sleep(READ_EVERY.saturating_sub(pause)) => {}

@@ -286,6 +286,8 @@ pub(super) struct Cursor {
     order: Vec<usize>,
     /// Their ids when the order was made: to find a neighbour when a row is gone.
     position: usize,
+    /// Somebody moved it. Until then it stays at the top, whatever comes there.
+    moved: bool,
 }
 
 impl Cursor {
@@ -346,6 +348,9 @@ impl Cursor {
                 .get(*position)
                 .is_some_and(|index| Some(&grid.rows[*index].id) == self.selected.as_ref())
         };
+        if !self.moved {
+            return self.go_to(grid, 0);
+        }
         if same(&self.position) {
             return;
         }
@@ -385,6 +390,7 @@ impl Cursor {
 
     /// Moves the cursor by some rows.
     pub(super) fn step(&mut self, grid: &Grid, by: isize) {
+        self.moved = true;
         self.go_to(grid, self.position.saturating_add_signed(by));
     }
 
@@ -395,6 +401,7 @@ impl Cursor {
             .iter()
             .position(|index| grid.rows.get(*index).is_some_and(|row| row.id == *id));
         if let Some(place) = place {
+            self.moved = true;
             self.go_to(grid, place);
         }
         place.is_some()

@@ -149,11 +149,11 @@ const fn column(name: &'static str, gives_way: u8, least: u16, most: u16, shape:
 }
 
 const WORKERS: &[Column] = &[
-    column("WORKER", 0, 9, 40, Shape::Ends),
+    column("WORKER", 0, 20, 40, Shape::Ends),
     column("STATUS", 1, 9, 9, Shape::Head),
     column("FOR", 2, 12, 40, Shape::Ends),
     column("BOARD", 3, 8, 24, Shape::Ends),
-    column("POOL", 7, 8, 20, Shape::Ends),
+    column("POOL", 7, 10, 20, Shape::Ends),
     column("JOB", 6, 11, 14, Shape::Right),
     column("AGE", 4, 7, 8, Shape::Right),
     column("RAN", 8, 7, 8, Shape::Right),

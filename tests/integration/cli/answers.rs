@@ -235,15 +235,19 @@ fn endless(example: &str) -> &'static str {
 
 /// These are tried where there is a GitHub and a cluster to speak to, and where time is not what they take most of.
 fn needs_a_world(example: &str) -> bool {
-    [
+    let screen = example.starts_with("tui") && !example.contains("--once");
+    let worlds = [
         "serve scheduler",
         "sandbox",
         "bench",
+        "trace",
+        "job ",
+        "worker ",
+        "events -f",
         "board quarantine",
         "board release",
-    ]
-    .iter()
-    .any(|start| example.starts_with(start))
+    ];
+    screen || worlds.iter().any(|start| example.starts_with(start))
 }
 
 /// Every command line that a long help shows, without the program's name.

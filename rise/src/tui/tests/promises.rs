@@ -50,6 +50,15 @@ fn the_cursor_follows_its_row() {
 }
 
 #[test]
+fn a_cursor_that_nobody_moved_stays_at_the_top() {
+    let mut live = world::normal();
+    let mut app = world::app(live.clone(), View::Workers, (80, 24));
+    live.workers.insert(0, world::worker(77, "pending"));
+    app.update(Message::Data(world::published(live, Instant::now())));
+    assert_eq!(selected(&app), Some(&name(77)));
+}
+
+#[test]
 fn when_rows_come_and_the_selected_goes_its_neighbour_is_next() {
     let mut live = world::normal();
     let mut app = world::app(live.clone(), View::Workers, (80, 24));
