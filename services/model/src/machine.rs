@@ -9,6 +9,9 @@ mod dependencies;
 mod dependencies_tests;
 #[cfg(test)]
 mod ending_tests;
+mod installations;
+#[cfg(test)]
+mod installations_tests;
 mod outcomes;
 mod reads;
 mod rounds;
@@ -19,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
-use crate::dependencies::Breakers;
+use crate::dependencies::{Breakers, Party};
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::jobs::JobChange;
 use crate::log::LogEvidence;
@@ -135,6 +138,14 @@ pub struct Machine {
     asked: BTreeMap<JobId, Time>,
     /// Whom it is no use to call.
     breakers: Breakers,
+    /// Installations that are not found.
+    missing: BTreeMap<Party, installations::Missing>,
+    /// The newest names of accounts.
+    names: BTreeMap<EntityId, installations::Named>,
+    /// When an account's name was last asked for.
+    names_asked: BTreeMap<Party, Time>,
+    /// Tokens that could not be had, by whether they were not found.
+    refusals: BTreeMap<(Party, bool), installations::Refusals>,
     /// Jobs that GitHub called queued, and whose run it then called over: they are asked about once more.
     runs_over: BTreeMap<JobId, JobChange>,
     /// When the last list of a scope's runners was begun.
@@ -174,6 +185,10 @@ impl Machine {
             runners: BTreeMap::new(),
             asked: BTreeMap::new(),
             breakers: Breakers::default(),
+            missing: BTreeMap::new(),
+            names: BTreeMap::new(),
+            names_asked: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             runs_over: BTreeMap::new(),
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
@@ -244,6 +259,7 @@ impl Machine {
             .retain(|name, _| self.workers.contains_key(name));
         self.jobs = jobs;
         self.rows_as_of = Some(begun);
+        self.learn_names();
     }
 
     /// One round: what should be done now. Keys with an action in flight are left out.
@@ -264,6 +280,7 @@ impl Machine {
             self.decide_workers(now, &mut actions);
             self.decide_finished_pods(now, &mut actions);
             self.decide_lists(now, &mut actions);
+            self.decide_gone(now, &mut actions);
             self.decide_jobs(now, &mut actions);
             self.plan = self.make_plan(now, fresh);
         }

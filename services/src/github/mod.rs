@@ -21,7 +21,7 @@ use std::fmt;
 
 use octocrab::Octocrab;
 use rise_model::config::Apps;
-use rise_model::{EntityKind, InstallationId};
+use rise_model::{AppId, EntityKind, InstallationId};
 use secrecy::SecretString;
 
 use crate::config::GitHubSection;
@@ -100,6 +100,12 @@ impl GitHub {
     #[must_use]
     pub fn budgets(&self) -> Vec<(InstallationId, Budget)> {
         self.budgets.all()
+    }
+
+    /// The id of the App that serves accounts of this kind.
+    #[must_use]
+    pub fn app_id(&self, kind: EntityKind) -> AppId {
+        self.apps.serving(kind)
     }
 
     fn app(&self, kind: EntityKind) -> &Octocrab {

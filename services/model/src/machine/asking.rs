@@ -67,7 +67,7 @@ impl Machine {
         }
     }
 
-    fn names_a_live_worker(&self, job: &JobRow) -> bool {
+    pub(super) fn names_a_live_worker(&self, job: &JobRow) -> bool {
         job.pod
             .as_ref()
             .and_then(|pod| self.workers.get(pod))

@@ -10,10 +10,19 @@ use super::{InFlight, Machine};
 
 impl Machine {
     /// Takes what an answer says of whom was asked.
-    pub(super) fn heard_of_party(&mut self, asked: &InFlight, outcome: &Outcome, now: Time) {
+    pub(super) fn heard_of_party(
+        &mut self,
+        asked: &InFlight,
+        outcome: &Outcome,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
         let Some(party) = asked.effect.party() else {
             return;
         };
+        if let Outcome::NotNow { hindrance, message } = outcome {
+            self.auth_refused(asked, *hindrance, message, now, actions);
+        }
         let rules = &self.config.rules;
         match outcome {
             Outcome::NoAnswer {
@@ -26,6 +35,9 @@ impl Machine {
             }
             Outcome::NotNow { hindrance, message } => {
                 self.breakers.hindered(*hindrance, message, now, rules);
+                if hindrance.trouble == Trouble::NotFound {
+                    self.installation_not_found(hindrance.party, now);
+                }
             }
             // A machine of ours that did not ask.
             Outcome::NoAnswer {
@@ -34,6 +46,9 @@ impl Machine {
             } => {}
             _ => {
                 self.breakers.answered(party, asked.begun, now);
+                if self.breakers.of(party).is_none() {
+                    self.missing.remove(&party);
+                }
                 if let Party::Installation(kind, _) = party {
                     self.breakers.answered(Party::App(kind), asked.begun, now);
                 }
@@ -75,13 +90,16 @@ impl Machine {
             })
             .map(|(party, breaker)| (party, breaker.trouble))
             .collect();
-        for (party, _) in due {
+        for (party, trouble) in due {
             let Some(demand) = self.in_need_of(party) else {
                 self.breakers.close(party, now);
                 continue;
             };
             // While its App is out of reach, the App's own probe tells.
             if !self.app_admits(party) {
+                continue;
+            }
+            if trouble == Trouble::NotFound && self.probe_missing(party, &demand, now, actions) {
                 continue;
             }
             let key = Key::Scope(demand.key().scope);

@@ -235,6 +235,10 @@ impl Machine {
     pub(super) fn deregister(&self, name: &PodName) -> Option<Effect> {
         let row = self.workers.get(name)?;
         let (worker, demand) = (name.clone(), row.demand.clone());
+        if self.is_gone(&demand) {
+            // Its runner went with the installation.
+            return Some(Effect::RecordDeregistered { worker });
+        }
         Some(match row.runner {
             Some(runner) => Effect::DeleteRunner {
                 worker,
