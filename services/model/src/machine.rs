@@ -4,6 +4,8 @@
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
 mod asking;
+#[cfg(test)]
+mod budget_tests;
 mod dependencies;
 #[cfg(test)]
 mod dependencies_tests;
@@ -20,6 +22,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::budget::{Budget, Budgets};
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
 use crate::dependencies::{Breakers, Party};
@@ -70,6 +73,8 @@ pub enum Observation {
         /// When the list was begun.
         begun: Time,
     },
+    /// What is left of GitHub's hourly calls.
+    Budgets(Vec<(Party, Budget)>),
     /// A watch shows a pod.
     Pod(Box<Pod>, Time),
     /// A watch says that a pod is gone.
@@ -138,6 +143,8 @@ pub struct Machine {
     asked: BTreeMap<JobId, Time>,
     /// Whom it is no use to call.
     breakers: Breakers,
+    /// What GitHub lets us do.
+    budgets: Budgets,
     /// Installations that are not found.
     missing: BTreeMap<Party, installations::Missing>,
     /// The newest names of accounts.
@@ -185,6 +192,7 @@ impl Machine {
             runners: BTreeMap::new(),
             asked: BTreeMap::new(),
             breakers: Breakers::default(),
+            budgets: Budgets::default(),
             missing: BTreeMap::new(),
             names: BTreeMap::new(),
             names_asked: BTreeMap::new(),
@@ -214,6 +222,7 @@ impl Machine {
                 self.cluster_listed(before, begun);
             }
             Observation::Nodes { nodes, begun } => self.cluster.nodes_listed(nodes, begun),
+            Observation::Budgets(told) => self.budgets.told(told),
             Observation::Pod(pod, at) => self.cluster.pod_seen(*pod, at),
             Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
             Observation::Node(node, at) => self.cluster.node_seen(*node, at),
@@ -303,6 +312,7 @@ impl Machine {
     }
 
     fn begin_unasked(&mut self, key: Key, effect: Effect, now: Time, actions: &mut Vec<Action>) {
+        self.spend(&effect, now);
         let id = ActionId(self.next_id);
         self.next_id += 1;
         self.busy_keys.insert(key.clone());
@@ -341,6 +351,7 @@ impl Machine {
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
             .chain(self.breakers.next_probe())
+            .chain(self.room_again_at())
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()
     }
@@ -355,6 +366,12 @@ impl Machine {
     #[must_use]
     pub fn breakers(&self) -> &Breakers {
         &self.breakers
+    }
+
+    /// What GitHub lets us do.
+    #[must_use]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     /// What is known of the cluster.
