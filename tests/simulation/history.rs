@@ -58,6 +58,10 @@ pub(crate) enum FaultKind {
     KillStuck,
     /// An account suspends the App for a while.
     Suspended,
+    /// An account removes the App and installs it again: the installation has another id.
+    Reinstalled,
+    /// An account takes another name.
+    Renamed,
     /// GitHub says of a runner that is there that it is not found.
     LyingNotFound,
     /// A runner is registered long after the call for it was given up.
@@ -86,6 +90,8 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::DeliveriesDoubled,
     FaultKind::PodDeleted,
     FaultKind::Suspended,
+    FaultKind::Reinstalled,
+    FaultKind::Renamed,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
 ];
@@ -107,6 +113,7 @@ pub(crate) enum Call {
     FindRunner,
     ListRunners,
     GetJob,
+    AskInstallation,
     DeleteRunner,
     CreatePod,
     GetPod,
@@ -125,13 +132,14 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Reserve,
         Self::RunnerGroup,
         Self::JitConfig,
         Self::FindRunner,
         Self::ListRunners,
         Self::GetJob,
+        Self::AskInstallation,
         Self::DeleteRunner,
         Self::CreatePod,
         Self::GetPod,
@@ -157,6 +165,7 @@ impl Call {
             | Self::FindRunner
             | Self::ListRunners
             | Self::GetJob
+            | Self::AskInstallation
             | Self::DeleteRunner
             | Self::AllOfGitHub => Self::AllOfGitHub,
             Self::CreatePod
@@ -301,6 +310,13 @@ pub(crate) enum What {
         account: usize,
         lasts: i64,
     },
+    Reinstalled {
+        account: usize,
+    },
+    Renamed {
+        account: usize,
+        number: i64,
+    },
     LyingNotFound {
         lasts: i64,
     },
@@ -334,6 +350,8 @@ impl What {
             | Self::Cancel { .. }
             | Self::NextPod { .. }
             | Self::WatchExpired
+            | Self::Reinstalled { .. }
+            | Self::Renamed { .. }
             | Self::PodDeleted { .. } => 0,
         }
     }
@@ -583,6 +601,13 @@ pub(crate) fn fault(kind: FaultKind, setting: Setting, draw: &mut Draw) -> What 
         FaultKind::Suspended => What::Suspended {
             account: draw.one_of(&[0, 1, 2]),
             lasts,
+        },
+        FaultKind::Reinstalled => What::Reinstalled {
+            account: draw.one_of(&[0, 1, 2]),
+        },
+        FaultKind::Renamed => What::Renamed {
+            account: draw.one_of(&[0, 1, 2]),
+            number: draw.between(1, 1_000_000),
         },
         FaultKind::LyingNotFound => What::LyingNotFound { lasts },
         FaultKind::LateRegistration => What::Calls {

@@ -13,7 +13,8 @@ use rise_model::{JobId, PodName, Status, Time};
 use sandbox::world::World;
 use sandbox::world::cluster::DeleteOptions;
 use sandbox::world::github::{
-    Delivery, DeliveryStatus, JobId as GitHubJobId, RunnerId as GitHubRunnerId,
+    AccountId, AppKind, Delivery, DeliveryStatus, InstallationId, JobId as GitHubJobId,
+    RunnerId as GitHubRunnerId,
 };
 
 use crate::chance::{Chance, Draw};
@@ -103,6 +104,8 @@ pub(crate) struct Sim {
     /// Deliveries on their way.
     pub(crate) on_the_way: usize,
     pub(crate) jobs: BTreeMap<u64, GitHubJobId>,
+    /// Installations of whose end the log tells.
+    pub(crate) deleted: BTreeSet<InstallationId>,
     /// Jobs that were queued while the App was suspended: GitHub tells nobody of them.
     pub(crate) unheard: BTreeSet<GitHubJobId>,
     /// When a worker of a key was last given up.
@@ -145,6 +148,7 @@ impl Sim {
             carried: 0,
             on_the_way: 0,
             jobs: BTreeMap::new(),
+            deleted: BTreeSet::new(),
             unheard: BTreeSet::new(),
             failed: BTreeMap::new(),
             job_statuses: BTreeMap::new(),
@@ -457,6 +461,9 @@ impl Sim {
             app: Some(&app),
             delivery: Some(&guid),
         };
+        if (delivery.event, delivery.action) == ("installation", "deleted") {
+            self.deleted.insert(delivery.installation);
+        }
         let decided = decide(&rules, delivery.event, headers, &clean(body.as_bytes()));
         self.world
             .github
@@ -513,8 +520,8 @@ impl Sim {
             } => {
                 let labels = [setup::LABELS[labels]];
                 let runs_for = TimeDelta::milliseconds(runs_for);
-                let name = setup::REPOSITORIES[repository];
-                let job = self.world.github.queue_job(name, &labels, runs_for, now);
+                let name = self.present_name(repository);
+                let job = self.world.github.queue_job(&name, &labels, runs_for, now);
                 let job = job.unwrap();
                 self.jobs.insert(number, job);
                 if self.is_suspended(repository) {
@@ -567,8 +574,14 @@ impl Sim {
                     .unwrap();
             }
             What::Suspended { account, .. } => {
-                let account = setup::ACCOUNTS[account];
-                self.world.github.suspend(account, now).unwrap();
+                let account = self.login(account);
+                self.world.github.suspend(&account, now).unwrap();
+            }
+            What::Reinstalled { account } => self.reinstall(account),
+            What::Renamed { account, number } => {
+                let login = self.login(account);
+                let to = format!("renamed-{number}");
+                self.world.github.rename_account(&login, &to, now).unwrap();
             }
             // Looked up while they are active.
             What::CrashAtCall { .. }
@@ -581,6 +594,41 @@ impl Sim {
         }
         if what.lasts() > 0 {
             self.push(until, Ev::Ends(index));
+        }
+    }
+
+    /// The present name of an account.
+    fn login(&self, account: usize) -> String {
+        let id = AccountId(setup::ACCOUNT_IDS[account]);
+        let account = self.world.github.account_by_id(id).unwrap();
+        account.login.clone()
+    }
+
+    /// The present name of a repository.
+    fn present_name(&self, repository: usize) -> String {
+        let (account, name) = setup::REPOSITORIES[repository].split_once('/').unwrap();
+        let account = setup::ACCOUNTS
+            .iter()
+            .position(|it| *it == account)
+            .unwrap();
+        format!("{}/{name}", self.login(account))
+    }
+
+    /// The App is removed from an account and installed again. Whoever suspended it suspends the new one, too.
+    fn reinstall(&mut self, account: usize) {
+        let (login, now) = (self.login(account), self.now);
+        let suspended = self
+            .active()
+            .any(|what| matches!(what, What::Suspended { account: of, .. } if *of == account));
+        let app = if setup::ACCOUNT_IDS[account] == setup::PERSON {
+            AppKind::Personal
+        } else {
+            AppKind::Organization
+        };
+        self.world.github.uninstall(&login, now).unwrap();
+        self.world.github.install(&login, app, now).unwrap();
+        if suspended {
+            self.world.github.suspend(&login, now).unwrap();
         }
     }
 
@@ -625,8 +673,8 @@ impl Sim {
                     .unwrap();
             }
             What::Suspended { account, .. } => {
-                let account = setup::ACCOUNTS[account];
-                self.world.github.unsuspend(account, now).unwrap();
+                let account = self.login(account);
+                self.world.github.unsuspend(&account, now).unwrap();
             }
             // They begin again, go on, or end by themselves.
             What::Job { .. }
@@ -643,6 +691,8 @@ impl Sim {
             | What::DeliveriesDoubled { .. }
             | What::DeliveriesLost { .. }
             | What::PodDeleted { .. }
+            | What::Reinstalled { .. }
+            | What::Renamed { .. }
             | What::LyingNotFound { .. } => {}
         }
     }

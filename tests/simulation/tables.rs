@@ -10,7 +10,7 @@ use rise_model::jobs::JobChange;
 use rise_model::plan::Ask;
 use rise_model::rows::{Demand, JobRow, NamedBy, WorkerRow};
 use rise_model::workers::{CondemnReason, Finish};
-use rise_model::{Epoch, JobId, PodName, RunnerId, Status, Time};
+use rise_model::{EntityId, Epoch, InstallationId, JobId, PodName, RunnerId, Status, Time};
 
 /// A scheduler process: which one, and how often it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -452,6 +452,41 @@ impl Tables {
             job.changed_at = now;
         }
         Write::Written
+    }
+
+    /// Everything of an account that is not over goes on with its present installation.
+    pub(crate) fn move_installation(
+        &mut self,
+        lease: Lease,
+        entity: EntityId,
+        from: InstallationId,
+        to: InstallationId,
+    ) -> Write {
+        if !self.leads(lease) {
+            return Write::Deposed;
+        }
+        let jobs = self.jobs.values_mut();
+        let jobs = jobs.filter(|job| !job.status.is_terminal());
+        let workers = self.workers.values_mut();
+        let workers = workers.filter(|w| w.row.is_live() || w.row.deregistered_at.is_none());
+        let demands = jobs
+            .map(|job| &mut job.demand)
+            .chain(workers.map(|worker| &mut worker.row.demand));
+        let mut written = Write::NotWritten;
+        for demand in demands.filter(|d| d.entity == entity && d.installation == from) {
+            demand.installation = to;
+            written = Write::Written;
+        }
+        written
+    }
+
+    /// The log is not kept here.
+    pub(crate) fn log_auth_attempt(&self, lease: Lease) -> Write {
+        if self.leads(lease) {
+            Write::Written
+        } else {
+            Write::Deposed
+        }
     }
 
     pub(crate) fn record_diagnostics(&mut self, lease: Lease, name: &PodName) -> Write {

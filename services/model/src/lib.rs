@@ -7,6 +7,7 @@
 //! what is known, [`plan`] for how demand meets supply, [`workers`] for how a worker begins and ends, and [`machine`] for how
 //! these become effects.
 
+pub mod budget;
 pub mod cluster;
 pub mod config;
 pub mod dependencies;

@@ -4,11 +4,16 @@
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
 mod asking;
+#[cfg(test)]
+mod budget_tests;
 mod dependencies;
 #[cfg(test)]
 mod dependencies_tests;
 #[cfg(test)]
 mod ending_tests;
+mod installations;
+#[cfg(test)]
+mod installations_tests;
 mod outcomes;
 mod reads;
 mod rounds;
@@ -17,9 +22,10 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::budget::{Budget, Budgets};
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
-use crate::dependencies::Breakers;
+use crate::dependencies::{Breakers, Party};
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::jobs::JobChange;
 use crate::log::LogEvidence;
@@ -67,6 +73,8 @@ pub enum Observation {
         /// When the list was begun.
         begun: Time,
     },
+    /// What is left of GitHub's hourly calls.
+    Budgets(Vec<(Party, Budget)>),
     /// A watch shows a pod.
     Pod(Box<Pod>, Time),
     /// A watch says that a pod is gone.
@@ -135,6 +143,16 @@ pub struct Machine {
     asked: BTreeMap<JobId, Time>,
     /// Whom it is no use to call.
     breakers: Breakers,
+    /// What GitHub lets us do.
+    budgets: Budgets,
+    /// Installations that are not found.
+    missing: BTreeMap<Party, installations::Missing>,
+    /// The newest names of accounts.
+    names: BTreeMap<EntityId, installations::Named>,
+    /// When an account's name was last asked for.
+    names_asked: BTreeMap<Party, Time>,
+    /// Tokens that could not be had, by whether they were not found.
+    refusals: BTreeMap<(Party, bool), installations::Refusals>,
     /// Jobs that GitHub called queued, and whose run it then called over: they are asked about once more.
     runs_over: BTreeMap<JobId, JobChange>,
     /// When the last list of a scope's runners was begun.
@@ -174,6 +192,11 @@ impl Machine {
             runners: BTreeMap::new(),
             asked: BTreeMap::new(),
             breakers: Breakers::default(),
+            budgets: Budgets::default(),
+            missing: BTreeMap::new(),
+            names: BTreeMap::new(),
+            names_asked: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             runs_over: BTreeMap::new(),
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
@@ -199,6 +222,7 @@ impl Machine {
                 self.cluster_listed(before, begun);
             }
             Observation::Nodes { nodes, begun } => self.cluster.nodes_listed(nodes, begun),
+            Observation::Budgets(told) => self.budgets.told(told),
             Observation::Pod(pod, at) => self.cluster.pod_seen(*pod, at),
             Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
             Observation::Node(node, at) => self.cluster.node_seen(*node, at),
@@ -244,6 +268,7 @@ impl Machine {
             .retain(|name, _| self.workers.contains_key(name));
         self.jobs = jobs;
         self.rows_as_of = Some(begun);
+        self.learn_names();
     }
 
     /// One round: what should be done now. Keys with an action in flight are left out.
@@ -264,6 +289,7 @@ impl Machine {
             self.decide_workers(now, &mut actions);
             self.decide_finished_pods(now, &mut actions);
             self.decide_lists(now, &mut actions);
+            self.decide_gone(now, &mut actions);
             self.decide_jobs(now, &mut actions);
             self.plan = self.make_plan(now, fresh);
         }
@@ -286,6 +312,7 @@ impl Machine {
     }
 
     fn begin_unasked(&mut self, key: Key, effect: Effect, now: Time, actions: &mut Vec<Action>) {
+        self.spend(&effect, now);
         let id = ActionId(self.next_id);
         self.next_id += 1;
         self.busy_keys.insert(key.clone());
@@ -324,6 +351,7 @@ impl Machine {
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
             .chain(self.breakers.next_probe())
+            .chain(self.room_again_at())
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()
     }
@@ -338,6 +366,12 @@ impl Machine {
     #[must_use]
     pub fn breakers(&self) -> &Breakers {
         &self.breakers
+    }
+
+    /// What GitHub lets us do.
+    #[must_use]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     /// What is known of the cluster.

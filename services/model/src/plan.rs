@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cluster::Phase;
 use crate::config::{BOARD_LABEL, Caps, Pool};
-use crate::dependencies::Breakers;
+use crate::dependencies::{Breakers, Party};
 use crate::rows::{Demand, DemandKey, JobRow, WorkerRow};
 use crate::view::{ClusterView, Knowledge};
 use crate::waiting::WaitingReason;
@@ -32,6 +32,8 @@ pub struct PlanInput<'a> {
     pub backing_off: &'a BTreeSet<DemandKey>,
     /// What may be called.
     pub breakers: &'a Breakers,
+    /// How many more runners GitHub would register now; who is not in it has no limit.
+    pub rooms: &'a BTreeMap<Party, usize>,
     /// The pools.
     pub pools: &'a [Pool],
     /// The caps.
@@ -158,6 +160,7 @@ struct Planner<'a> {
     granted_of_pool: BTreeMap<&'a PoolName, usize>,
     held: BTreeMap<EntityId, usize>,
     granted_to: BTreeMap<EntityId, usize>,
+    granted_through: BTreeMap<Party, usize>,
     plan: Plan,
 }
 
@@ -187,6 +190,7 @@ impl<'a> Planner<'a> {
             granted_of_pool: BTreeMap::new(),
             held,
             granted_to: BTreeMap::new(),
+            granted_through: BTreeMap::new(),
             plan: Plan::default(),
         }
     }
@@ -225,7 +229,13 @@ impl<'a> Planner<'a> {
         if granted_of_pool >= slots.free {
             return WaitingReason::NoFreeBoard(pool.clone());
         }
+        if let Some(party) = self.out_of_room(&job.demand) {
+            return WaitingReason::GithubBudget(party);
+        }
         if self.plan.asks.len() < self.input.at_most {
+            for party in [Party::App(job.demand.kind), Party::of(&job.demand)] {
+                *self.granted_through.entry(party).or_default() += 1;
+            }
             *self.granted_of_pool.entry(pool).or_default() += 1;
             *self.granted_to.entry(entity).or_default() += 1;
             let mut demand = job.demand.clone();
@@ -237,6 +247,19 @@ impl<'a> Planner<'a> {
             });
         }
         WaitingReason::Starting(None)
+    }
+
+    /// Whose runners GitHub would not register any more of now.
+    fn out_of_room(&self, demand: &Demand) -> Option<Party> {
+        [Party::App(demand.kind), Party::of(demand)]
+            .into_iter()
+            .find(|party| {
+                let granted = self.granted_through.get(party).copied().unwrap_or(0);
+                self.input
+                    .rooms
+                    .get(party)
+                    .is_some_and(|room| granted >= *room)
+            })
     }
 
     fn why_not_yet(&self, worker: &WorkerRow, job: &JobRow) -> WaitingReason {

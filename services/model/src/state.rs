@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::cluster::{Node, Phase, Readiness};
 use crate::machine::Machine;
 use crate::plan::slots;
@@ -99,6 +100,16 @@ pub struct BreakerReport {
     pub message: String,
 }
 
+/// What is left of one caller's hourly calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetReport {
+    /// Whose: `app:organization`, `installation:123`.
+    pub party: String,
+    /// How many.
+    #[serde(flatten)]
+    pub budget: Budget,
+}
+
 /// The whole of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateReport {
@@ -111,6 +122,9 @@ pub struct StateReport {
     /// As of when pods and nodes are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_as_of: Option<Time>,
+    /// What is left of GitHub's hourly calls.
+    #[serde(default)]
+    pub budgets: Vec<BudgetReport>,
     /// What is not called at present.
     #[serde(default)]
     pub breakers: Vec<BreakerReport>,
@@ -149,11 +163,22 @@ pub fn report(machine: &Machine, version: &str, quiet: bool) -> StateReport {
         quiet,
         effects_in_flight: machine.in_flight(),
         cluster_as_of: machine.cluster().as_of(),
+        budgets: budgets(machine),
         breakers: breakers(machine),
         boards,
         pools,
         queue: queue(machine),
     }
+}
+
+fn budgets(machine: &Machine) -> Vec<BudgetReport> {
+    let known = machine.budgets().known();
+    known
+        .map(|(party, budget)| BudgetReport {
+            party: party.to_string(),
+            budget,
+        })
+        .collect()
 }
 
 fn breakers(machine: &Machine) -> Vec<BreakerReport> {

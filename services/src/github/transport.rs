@@ -7,11 +7,13 @@ use http::header::{ACCEPT, LINK, LOCATION};
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use octocrab::Octocrab;
+use rise_model::budget::Budget;
+use rise_model::dependencies::Party;
 use rise_model::{EntityKind, Time};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::budget::Budget;
+use super::budget;
 use super::error::{GitHubError, GitHubErrorKind, Operation, refusal};
 use super::{Access, GitHub};
 
@@ -113,6 +115,11 @@ impl Answer {
         })
     }
 
+    /// What the answer says of its caller's hourly calls.
+    pub(super) fn budget(&self) -> Option<Budget> {
+        budget::told(&self.headers)
+    }
+
     fn has_next_page(&self) -> bool {
         self.headers
             .get_all(LINK)
@@ -208,8 +215,9 @@ impl GitHub {
         if answer.status == StatusCode::UNAUTHORIZED {
             self.token_refused(access, &authorized);
         }
-        if let Some(budget) = Budget::of(&answer.headers) {
-            self.budgets.note(access.installation, budget);
+        if let Some(budget) = answer.budget() {
+            let party = Party::Installation(access.kind, access.installation);
+            self.budgets.note(party, budget);
         }
         Ok(answer)
     }
@@ -220,13 +228,17 @@ impl GitHub {
         kind: EntityKind,
         request: &Request,
     ) -> Result<Answer, GitHubError> {
-        send(
+        let answer = send(
             self.app(kind),
             request,
             self.authority.as_ref(),
             self.section.call_timeout.std(),
         )
-        .await
+        .await?;
+        if let Some(budget) = answer.budget() {
+            self.budgets.note(Party::App(kind), budget);
+        }
+        Ok(answer)
     }
 
     /// A list through all of its pages. `path` has no query of its own but `query`; `entries` is the field that holds

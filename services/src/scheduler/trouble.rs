@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use rise_model::Time;
 use rise_model::dependencies::{Hindrance, Party, Trouble};
 use rise_model::effects::{Dependency, Outcome};
+use rise_model::{EntityKind, InstallationId, Time};
 
 use super::clock::Clock;
 use crate::causes::WithCauses;
@@ -36,6 +36,41 @@ pub(super) fn github(clock: &Clock, access: Access, error: &GitHubError) -> Outc
             message,
         }
     }
+}
+
+/// GitHub, called with the App's own key.
+pub(super) fn github_as_app(clock: &Clock, kind: EntityKind, error: &GitHubError) -> Outcome {
+    let none = Access {
+        kind,
+        installation: InstallationId(0),
+    };
+    match github(clock, none, error) {
+        Outcome::NotNow {
+            mut hindrance,
+            message,
+        } => {
+            hindrance.party = Party::App(kind);
+            Outcome::NotNow { hindrance, message }
+        }
+        other => other,
+    }
+}
+
+/// A call that names an account or a repository. GitHub redirects what changed its name; a call that changes something is
+/// not sent elsewhere.
+pub(super) fn by_name(clock: &Clock, access: Access, error: &GitHubError) -> Outcome {
+    let moved = matches!(
+        error.kind(),
+        GitHubErrorKind::Unexpected {
+            status: 301 | 302 | 307 | 308,
+            ..
+        }
+    );
+    if moved || is_404_of_the_call(error) {
+        let message = WithCauses(error).to_string();
+        return Outcome::ScopeNotFound { message };
+    }
+    github(clock, access, error)
 }
 
 /// Who is in trouble, where the call itself was surely not carried out. A call that needs a token may fail for want of it.

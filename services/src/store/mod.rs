@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod bench;
 mod events;
+mod installations;
 mod intake;
 mod jobs;
 mod kept;

@@ -4,6 +4,7 @@ mod crashes;
 mod database;
 mod described;
 mod failures;
+mod installations;
 mod leading;
 mod life;
 mod trouble;

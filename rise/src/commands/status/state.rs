@@ -100,6 +100,7 @@ mod tests {
             quiet: true,
             effects_in_flight: 3,
             cluster_as_of: None,
+            budgets: vec![],
             breakers: vec![BreakerReport {
                 party: "installation:5".into(),
                 trouble: "hourly_limit".into(),

@@ -23,7 +23,7 @@ impl Machine {
         let Some(asked) = self.in_flight.remove(&id) else {
             return actions;
         };
-        self.heard_of_party(&asked, &outcome, now);
+        self.heard_of_party(&asked, &outcome, now, &mut actions);
         let InFlight { key, effect, begun } = asked;
         self.busy_keys.remove(&key);
         if outcome == Outcome::Deposed {
@@ -39,6 +39,9 @@ impl Machine {
                 Outcome::RunnerGroup(group) => {
                     self.groups.insert(demand.entity, group);
                 }
+                Outcome::ScopeNotFound { .. } if self.ask_name(&demand, now, &mut actions) => {
+                    self.retry_later(&key, now);
+                }
                 other => self.provision_trouble(&key, other, now, &mut actions),
             },
             Effect::CreateJitConfig { worker, demand, .. } => match outcome {
@@ -47,15 +50,30 @@ impl Machine {
                     p.stage = Stage::Pod(jit);
                 }),
                 Outcome::NameTaken => self.name_taken(&key, &worker, now, &mut actions),
+                Outcome::ScopeNotFound { .. } if self.ask_name(&demand, now, &mut actions) => {
+                    self.retry_later(&key, now);
+                }
                 other => {
                     // The cached group may be gone: the next worker asks for it again.
-                    if matches!(other, Outcome::Refused { .. }) {
+                    if matches!(
+                        other,
+                        Outcome::Refused { .. } | Outcome::ScopeNotFound { .. }
+                    ) {
                         self.groups.remove(&demand.entity);
                     }
                     self.provision_trouble(&key, other, now, &mut actions);
                 }
             },
-            Effect::FindRunner { worker, .. } => {
+            Effect::FindRunner { worker, demand } => {
+                let outcome = match outcome {
+                    Outcome::ScopeNotFound { .. } if self.ask_name(&demand, now, &mut actions) => {
+                        self.retry_later(&key, now);
+                        return actions;
+                    }
+                    // A scope that GitHub does not let us see has no runner of ours that could do anything.
+                    Outcome::ScopeNotFound { .. } => Outcome::RunnerGone,
+                    other => other,
+                };
                 self.runner_found(&key, &worker, outcome, now, &mut actions);
             }
             Effect::DeleteRunner { worker, .. } => {
@@ -69,7 +87,10 @@ impl Machine {
             Effect::ListRunners { demand, .. } => match outcome {
                 Outcome::Runners(runners) => self.runners_listed(&demand, &runners, begun),
                 // A list that failed says nothing; it is not asked for again at once.
-                _ => {
+                other => {
+                    if matches!(other, Outcome::ScopeNotFound { .. }) {
+                        self.ask_name(&demand, now, &mut actions);
+                    }
                     self.listed.insert(demand.key().scope, begun);
                 }
             },
@@ -79,6 +100,23 @@ impl Machine {
                     self.job_told(&key, job, &outcome, now, &mut actions);
                 }
             }
+            Effect::AskInstallation { demand, by } => {
+                self.installation_told(&key, &demand, by, &outcome, now, &mut actions);
+            }
+            Effect::MoveInstallation { entity, from, to } => match outcome {
+                Outcome::Written | Outcome::NotWritten => {
+                    self.installation_moved(entity, from, to, now);
+                }
+                // The next probe finds it again.
+                _ => {}
+            },
+            Effect::ReadInstallationLog { demand } => {
+                if outcome == Outcome::InstallationDeleted(true) {
+                    self.installation_gone(&demand, now);
+                }
+            }
+            // A row less is no trouble.
+            Effect::LogAuthAttempt { .. } => {}
             // The next read of the rows shows what became of it.
             Effect::RecordJob { .. } => {}
             Effect::KillPod { worker } => self.pod_killed(&key, &worker, outcome, now),
@@ -479,7 +517,10 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         match (key, outcome) {
-            (Key::Worker(worker), Outcome::Refused { message, .. }) => {
+            (
+                Key::Worker(worker),
+                Outcome::Refused { message, .. } | Outcome::ScopeNotFound { message },
+            ) => {
                 self.fail(key, &worker.clone(), &message, now, actions);
             }
             _ => self.retry_later(key, now),
