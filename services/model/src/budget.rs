@@ -215,6 +215,6 @@ mod tests {
         }
         assert!((70..=80).contains(&minute), "80 a minute: {minute}");
         assert!((400..=500).contains(&hour), "500 an hour: {hour}");
-        assert_eq!(budgets.room(Party::App(of.kind), at(0), &rules), 30);
+        assert_eq!(budgets.room(Party::App(of.kind), at(8_000), &rules), 30);
     }
 }
