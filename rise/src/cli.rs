@@ -133,7 +133,8 @@ Once everything answers it says what other terminals source to join it. With
 Example:
   rise sandbox
   rise sandbox --data target/sandbox
-  rise sandbox --exit-after 60s --seed 1 --json")]
+  rise sandbox --exit-after 60s --seed 1 --json
+  rise sandbox --chaos --speed 10 --exit-after 90s")]
     Sandbox(Sandbox),
     /// Measure how fast it is, against a peer in the same run
     #[cfg(feature = "sandbox")]
@@ -230,6 +231,12 @@ pub(crate) struct Sandbox {
     /// Seed of everything that is left to chance
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// So many times as fast: rules, polls, the world's work, not lease or HTTP
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) speed: u16,
+    /// Trouble of every sort: lost deliveries, failing calls, killed schedulers
+    #[arg(long)]
+    pub(crate) chaos: bool,
     /// Keep the data in this folder, and go on from what is there
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

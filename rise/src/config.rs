@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rise_model::config::{Apps, Caps, Environment, Pool, Route, Routing, Rules};
+use rise_model::deliveries::DeliveryRules;
 use serde::{Deserialize, Serialize};
 use services::config::{
     DatabaseSection, GhfeSection, GitHubSection, KubernetesSection, SchedulerSection, SetupSection,
@@ -50,6 +51,8 @@ pub(crate) struct File {
     pub(crate) caps: Caps,
     /// Times and limits of the scheduler's decisions.
     pub(crate) rules: Rules,
+    /// How missed deliveries are recovered.
+    pub(crate) deliveries: DeliveryRules,
     /// Limits of webhook intake.
     pub(crate) ghfe: GhfeSection,
     /// The pages that GitHub sends people to.

@@ -12,8 +12,10 @@
 
 mod causes;
 pub mod config;
+mod exposition;
 pub mod ghfe;
 pub mod github;
 pub mod kubernetes;
 pub mod scheduler;
 pub mod store;
+mod style;

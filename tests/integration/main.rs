@@ -11,6 +11,7 @@ mod bench;
 mod cli;
 mod deploy;
 mod docs;
+mod pages;
 mod picture;
 mod rise;
 mod sandbox;

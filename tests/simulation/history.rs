@@ -94,11 +94,11 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::Renamed,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
+    FaultKind::DeliveryLost,
 ];
 
-/// The faults that need rules 4 to 10, leftovers, or missed deliveries: to be moved up as these come.
+/// The faults that need rules 4 to 10 or leftovers: to be moved up as these come.
 pub(crate) const NOT_YET: &[FaultKind] = &[
-    FaultKind::DeliveryLost,
     FaultKind::KillStuck,
     FaultKind::LyingNotFound,
     FaultKind::LateRegistration,
@@ -126,13 +126,15 @@ pub(crate) enum Call {
     ReadRows,
     ListCluster,
     RenewLease,
+    Deliveries,
+    WriteDeliveries,
     AllOfGitHub,
     AllOfKubernetes,
     AllOfDatabase,
 }
 
 impl Call {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 24] = [
         Self::Reserve,
         Self::RunnerGroup,
         Self::JitConfig,
@@ -152,6 +154,8 @@ impl Call {
         Self::ReadRows,
         Self::ListCluster,
         Self::RenewLease,
+        Self::Deliveries,
+        Self::WriteDeliveries,
         Self::AllOfGitHub,
         Self::AllOfKubernetes,
         Self::AllOfDatabase,
@@ -167,6 +171,7 @@ impl Call {
             | Self::GetJob
             | Self::AskInstallation
             | Self::DeleteRunner
+            | Self::Deliveries
             | Self::AllOfGitHub => Self::AllOfGitHub,
             Self::CreatePod
             | Self::GetPod
@@ -181,6 +186,7 @@ impl Call {
             | Self::SetWaiting
             | Self::ReadRows
             | Self::RenewLease
+            | Self::WriteDeliveries
             | Self::AllOfDatabase => Self::AllOfDatabase,
         }
     }
@@ -495,6 +501,12 @@ impl History {
             setting,
             events,
         }
+    }
+
+    /// Whether deliveries get lost in it.
+    pub(crate) fn loses_deliveries(&self) -> bool {
+        let mut events = self.events.iter();
+        events.any(|event| matches!(event.what, What::DeliveriesLost { .. }))
     }
 
     /// When the last event is over.

@@ -18,6 +18,7 @@ mod objects;
 mod perform;
 mod play;
 mod process;
+mod recovery;
 mod setup;
 mod sim;
 mod tables;

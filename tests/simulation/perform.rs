@@ -43,6 +43,7 @@ pub(crate) fn call_of(effect: &Effect) -> Call {
         Effect::GetPod { .. } => Call::GetPod,
         Effect::DeletePod { .. } => Call::DeletePod,
         Effect::ReadLog { .. } | Effect::Diagnose { .. } => Call::ReadLog,
+        Effect::Deliveries(_, effect) => crate::recovery::call_of(effect),
         Effect::SetWaiting { .. } => Call::SetWaiting,
         Effect::RecordDiagnostics { .. }
         | Effect::RecordPod { .. }
@@ -139,6 +140,7 @@ impl Sim {
             }
             Effect::ReadLog { worker } => self.read_log(worker),
             Effect::Diagnose { .. } => Outcome::Diagnostics(json!({"collected": true})),
+            Effect::Deliveries(app, effect) => self.recover(lease, *app, effect),
             write => self.write(lease, write),
         }
     }

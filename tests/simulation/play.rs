@@ -9,6 +9,8 @@ use crate::trace::Trace;
 
 /// After the last fault every job that is still offered has a worker or a true reason.
 const REASONS_WITHIN: TimeDelta = TimeDelta::minutes(2);
+/// The same where a delivery was lost.
+const RECOVERED_WITHIN: TimeDelta = TimeDelta::minutes(20);
 /// After the last fault nothing without a cause is left.
 const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(20);
 /// How often it is looked whether that is so.
@@ -17,14 +19,20 @@ const LOOK_EVERY: TimeDelta = TimeDelta::seconds(5);
 const STILL_FOR: TimeDelta = TimeDelta::seconds(60);
 /// How often it is looked again when effects are in flight.
 const LOOKS: usize = 4;
-/// A round every 15 s and one for each thing that passes by itself, generously.
-const STILL_ROUNDS: u64 = 12;
+/// A round every 15 s, one for each step of a look at the deliveries of two Apps, and one for each thing that passes by
+/// itself, generously.
+const STILL_ROUNDS: u64 = 18;
 
 pub(crate) fn play(history: History, trace: Trace) -> Played {
     let last_fault = history.ends();
     let mut sim = Sim::new(history, trace);
     let last_fault = sim.at(last_fault);
     sim.run_until(last_fault);
+    let reasons_within = if sim.history.loses_deliveries() {
+        RECOVERED_WITHIN
+    } else {
+        REASONS_WITHIN
+    };
     let mut reasons_true = false;
     let mut why;
     loop {
@@ -37,8 +45,11 @@ pub(crate) fn play(history: History, trace: Trace) -> Played {
         let settling = since.min(sim.now - sim.last_job_over());
         let reasons = sim.reasons_are_true();
         reasons_true |= reasons.is_ok();
-        if let (false, Err(why)) = (reasons_true || since < REASONS_WITHIN, reasons) {
-            sim.violated(format!("two minutes after the last fault {why}"));
+        if let (false, Err(why)) = (reasons_true || since < reasons_within, reasons) {
+            sim.violated(format!(
+                "{} minutes after the last fault {why}",
+                reasons_within.num_minutes()
+            ));
             return sim.played();
         }
         why = sim.settled(Jobs::AreOver);

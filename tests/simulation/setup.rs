@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta};
 use rise_model::config::{
     Apps, Cap, Caps, EntitySettings, LabelMatch, Pool, Route, Routing, Rules,
 };
+use rise_model::deliveries::{DeliveryRules, Recover, Recovery};
 use rise_model::machine::MachineConfig;
 use rise_model::span::Span;
 use rise_model::{AppId, EntityId, LabelSet, Time};
@@ -137,6 +138,17 @@ pub(crate) fn machine(setting: Setting) -> MachineConfig {
             }],
         },
         rules: rules(),
+        recovery: Some(Recovery {
+            apps: apps(),
+            rules: DeliveryRules {
+                recover: Recover::Always,
+                look_every: Span::seconds(300),
+                first_look_back: Span::seconds(24 * 3600),
+                overlap: Span::seconds(120),
+                redeliver_every: Span::seconds(1),
+                attempts: 3,
+            },
+        }),
     }
 }
 

@@ -20,6 +20,7 @@ use sandbox::world::github::{
 use crate::chance::{Chance, Draw};
 use crate::history::{Call, History, Moment, Trouble, What};
 use crate::process::{Heard, Process, Read, TermId};
+use crate::recovery;
 use crate::setup;
 use crate::tables::{Lease, Tables};
 use crate::trace::{self, Trace};
@@ -377,7 +378,7 @@ impl Sim {
                     | Effect::GetRun { .. }
                     | Effect::ListRunners { .. }
                     | Effect::RecordJob { change: None, .. }
-            );
+            ) || matches!(&action.effect, Effect::Deliveries(_, effect) if recovery::only_looks(effect));
             self.begun += u64::from(!asks);
             self.note(|| {
                 let what = trace::effect(&action.effect);
@@ -435,6 +436,14 @@ impl Sim {
                 What::DeliveriesLost { .. } if draw.percent(50) => copies = 0,
                 _ => {}
             }
+        }
+        if copies == 0 {
+            // GitHub shows the attempt when it is over; nobody hears of it.
+            let status = DeliveryStatus::FailedToConnect;
+            self.world
+                .github
+                .delivery_answered(delivery.id, status, self.now);
+            self.note(|| format!("lost {} {}", delivery.event, delivery.action));
         }
         for _ in 0..copies {
             let usual = draw.between(5, 1_500);

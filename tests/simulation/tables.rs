@@ -12,6 +12,8 @@ use rise_model::rows::{Demand, JobRow, NamedBy, WorkerRow};
 use rise_model::workers::{CondemnReason, Finish};
 use rise_model::{EntityId, Epoch, InstallationId, JobId, PodName, RunnerId, Status, Time};
 
+use crate::recovery::Deliveries;
+
 /// A scheduler process: which one, and how often it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Holder(pub(crate) usize, pub(crate) u64);
@@ -60,6 +62,7 @@ pub(crate) struct Tables {
     epoch: Epoch,
     holder: Option<Holder>,
     expires_at: Option<Time>,
+    pub(crate) deliveries: Deliveries,
 }
 
 impl Tables {
@@ -70,6 +73,7 @@ impl Tables {
             epoch: Epoch(0),
             holder: None,
             expires_at: None,
+            deliveries: Deliveries::default(),
         }
     }
 

@@ -76,6 +76,7 @@ pub(crate) fn effect(effect: &Effect) -> String {
         Effect::Condemn { worker, reason, .. } => format!("condemn {worker}: {}", reason.as_str()),
         Effect::TakeBack { worker } => format!("take back {worker}"),
         Effect::RecordDeregistered { worker } => format!("record deregistered {worker}"),
+        Effect::Deliveries(app, effect) => format!("deliveries of {app}: {effect:?}"),
         Effect::SetWaiting { reasons } => {
             let told: Vec<String> = reasons
                 .iter()

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use rise_model::config::{Apps, Caps, EntitySettings, Environment, Pool, Route, RouteFor, Rules};
+use rise_model::deliveries::DeliveryRules;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use services::config::{
@@ -36,6 +37,7 @@ pub(crate) fn known_below(path: &KeyPath) -> &'static [&'static str] {
         ["caps"] => fields::<Caps>(),
         ["caps", "entities", "[]"] => fields::<EntitySettings>(),
         ["rules"] => fields::<Rules>(),
+        ["deliveries"] => fields::<DeliveryRules>(),
         ["ghfe"] => fields::<GhfeSection>(),
         ["setup"] => fields::<SetupSection>(),
         ["scheduler"] => fields::<SchedulerSection>(),

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use rise_model::EntityKind;
 use rise_model::config::Apps;
+use rise_model::deliveries::{Recover, Recovery};
 use rise_model::machine::MachineConfig;
 use secrecy::{ExposeSecret, SecretString};
 use services::config::{DatabaseSection, GitHubSection, KubernetesSection};
@@ -165,6 +166,9 @@ impl Configuration {
         let personal_key = ask_key(&mut asking, Variable::GhappPersonalPrivateKey);
         let github_api = ask_github_api(&mut asking);
         let cluster = ask_cluster(&mut asking);
+        let dashboard_token = asking
+            .optional(Variable::DashboardToken)
+            .map(SecretString::from);
         let listen = ask_listen(&mut asking, listen);
         let scheduler = (|| {
             Some(Scheduler {
@@ -183,12 +187,27 @@ impl Configuration {
                         pools: self.file.pools.clone(),
                         caps: self.file.caps.clone(),
                         rules: self.file.rules,
+                        recovery: self.recovery(),
                     },
                     section: self.file.scheduler,
+                    dashboard_token,
                 },
             })
         })();
         self.all_or_problems(asking, scheduler)
+    }
+
+    /// How missed deliveries are recovered, if they are in this environment.
+    fn recovery(&self) -> Option<Recovery> {
+        let rules = self.file.deliveries;
+        let here = match (rules.recover, self.name) {
+            (Recover::Always, _) | (Recover::Auto, EnvironmentName::Prod) => true,
+            (Recover::Never, _) | (Recover::Auto, EnvironmentName::Staging) => false,
+        };
+        here.then_some(Recovery {
+            apps: self.file.apps,
+            rules,
+        })
     }
 
     fn all_or_problems<T>(&self, asking: Asking<'_>, settings: Option<T>) -> Result<T, Failure> {

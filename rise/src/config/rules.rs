@@ -38,6 +38,9 @@ pub(super) fn check(file: &File, layers: &Layers, spoilt: &BTreeSet<String>) -> 
     if good(&["rules"]) {
         times::rules(file, &mut rules);
     }
+    if good(&["deliveries"]) {
+        times::deliveries(file, &mut rules);
+    }
     if good(&["ghfe"]) {
         times::ghfe(file, &mut rules);
     }

@@ -33,6 +33,8 @@ pub(crate) enum Variable {
     K8sKubeconfig,
     /// The path of a kubeconfig.
     Kubeconfig,
+    /// Who brings it sees everything on the scheduler's pages.
+    DashboardToken,
     /// The port to listen on.
     Port,
     /// How much is logged.
@@ -45,7 +47,7 @@ pub(crate) enum Variable {
 
 impl Variable {
     /// All of them, in the order in which they are told.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Prod,
         Self::StagingUrl,
         Self::PostgresUrl,
@@ -56,6 +58,7 @@ impl Variable {
         Self::GithubApiUrl,
         Self::K8sKubeconfig,
         Self::Kubeconfig,
+        Self::DashboardToken,
         Self::Port,
         Self::Loglevel,
         Self::RiseConfig,
@@ -75,6 +78,7 @@ impl Variable {
             Self::GithubApiUrl => "GITHUB_API_URL",
             Self::K8sKubeconfig => "K8S_KUBECONFIG",
             Self::Kubeconfig => "KUBECONFIG",
+            Self::DashboardToken => "DASHBOARD_TOKEN",
             Self::Port => "PORT",
             Self::Loglevel => "LOGLEVEL",
             Self::RiseConfig => "RISE_CONFIG",
@@ -91,6 +95,7 @@ impl Variable {
             | Self::GhappOrgPrivateKey
             | Self::GhappPersonalPrivateKey
             | Self::K8sKubeconfig
+            | Self::DashboardToken
             | Self::RiseConfigToml => Secrecy::Hidden,
             Self::Prod
             | Self::StagingUrl

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cluster::Pod;
+use crate::deliveries::{DeliveryEffect, DeliveryOutcome};
 use crate::dependencies::{Hindrance, Party};
 use crate::github::{Job, Run, Runner};
 use crate::jobs::JobChange;
@@ -13,7 +14,7 @@ use crate::plan::Ask;
 use crate::rows::{Demand, WorkerRow};
 use crate::workers::{CondemnReason, Finish};
 use crate::{
-    EntityId, InstallationId, JobId, NodeName, PodName, PodUid, ResourceVersion, RunId,
+    AppId, EntityId, InstallationId, JobId, NodeName, PodName, PodUid, ResourceVersion, RunId,
     RunnerGroupId, RunnerId, ScopeKey, Time,
 };
 
@@ -43,6 +44,8 @@ pub enum Key {
     Installation(Party),
     /// The log of tokens of an installation that could not be had.
     AuthAttempt(Party),
+    /// The deliveries of an App.
+    Deliveries(AppId),
 }
 
 /// An effect with its address.
@@ -236,6 +239,8 @@ pub enum Effect {
         /// Which.
         worker: PodName,
     },
+    /// A step of recovering an App's deliveries.
+    Deliveries(AppId, DeliveryEffect),
     /// Write why jobs wait.
     SetWaiting {
         /// The reasons that changed; `None` clears.
@@ -371,6 +376,8 @@ pub enum Outcome {
     Log(LogEvidence),
     /// What tells why a pod failed.
     Diagnostics(Value),
+    /// What came of a step of recovering deliveries.
+    Deliveries(DeliveryOutcome),
     /// The statement changed its row.
     Written,
     /// The row was not as expected; somebody else was there first.
@@ -432,6 +439,8 @@ impl Effect {
             | Self::Condemn { .. }
             | Self::TakeBack { .. }
             | Self::RecordDeregistered { .. }
+            // Asked seldom and by an App's key, it waits by itself when that is in trouble.
+            | Self::Deliveries(..)
             | Self::SetWaiting { .. } => None,
         }
     }

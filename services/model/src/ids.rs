@@ -73,6 +73,8 @@ number! {
     RunnerId,
     /// A runner group's id; 1 is every organisation's default group.
     RunnerGroupId,
+    /// One attempt at a delivery, in GitHub's log.
+    DeliveryId,
     /// The id of a row of `installation_events`.
     EventId,
     /// Which leader wrote: rises by one with every change of leader.

@@ -10,6 +10,7 @@
 pub mod budget;
 pub mod cluster;
 pub mod config;
+pub mod deliveries;
 pub mod dependencies;
 pub mod effects;
 mod ending;

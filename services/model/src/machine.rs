@@ -6,6 +6,9 @@
 mod asking;
 #[cfg(test)]
 mod budget_tests;
+mod deliveries;
+#[cfg(test)]
+mod deliveries_tests;
 mod dependencies;
 #[cfg(test)]
 mod dependencies_tests;
@@ -25,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::budget::{Budget, Budgets};
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
+use crate::deliveries::{Recoveries, Recovery};
 use crate::dependencies::{Breakers, Party};
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::jobs::JobChange;
@@ -45,6 +49,8 @@ pub struct MachineConfig {
     pub caps: Caps,
     /// Times and limits.
     pub rules: Rules,
+    /// How missed deliveries are recovered, if they are here.
+    pub recovery: Option<Recovery>,
 }
 
 /// Something that was read of the outside.
@@ -160,6 +166,8 @@ pub struct Machine {
     /// Workers that may be given up in this round.
     surplus: BTreeSet<PodName>,
     github_not_assigning: bool,
+    /// Where the recovery of deliveries stands.
+    recoveries: Recoveries,
     decided_at: Option<Time>,
     round: u64,
     plan: Plan,
@@ -201,6 +209,7 @@ impl Machine {
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
+            recoveries: Recoveries::new(),
             round: 0,
             decided_at: None,
             plan: Plan::default(),
@@ -295,6 +304,7 @@ impl Machine {
         }
         self.decide_reserve(now, &mut actions);
         self.decide_waiting(now, &mut actions);
+        self.decide_deliveries(now, &mut actions);
         actions
     }
 
@@ -337,6 +347,11 @@ impl Machine {
         self.in_flight.len()
     }
 
+    /// What they are about.
+    pub fn keys_in_flight(&self) -> impl Iterator<Item = &Key> {
+        self.busy_keys.iter()
+    }
+
     /// Another scheduler leads: nothing is begun any more.
     #[must_use]
     pub fn is_deposed(&self) -> bool {
@@ -350,6 +365,7 @@ impl Machine {
         let back_offs = self.back_offs.values().map(|back_off| back_off.until);
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
+            .chain(self.deliveries_due())
             .chain(self.breakers.next_probe())
             .chain(self.room_again_at())
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))

@@ -9,6 +9,7 @@ mod secrets;
 mod server;
 mod setup;
 mod staging;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -33,6 +34,7 @@ use body::Budget;
 use secrets::{BearerToken, WebhookSecrets};
 use setup::Setup;
 use staging::Staging;
+use stats::Stats;
 use wake::WakeUp;
 
 pub use setup::SetupApps;
@@ -86,6 +88,11 @@ pub async fn serve(
     let app = App::new(config, setup, store, wake.clone()).map_err(ServeError::Staging)?;
     let app = Arc::new(app);
     let router = router(Arc::clone(&app));
+    let counting = CancellationToken::new();
+    let mut counts = tokio::spawn({
+        let (app, counting) = (Arc::clone(&app), counting.clone());
+        async move { app.stats.keep(&app.store, counting).await }
+    });
     let mut waker = tokio::spawn(waker);
     let died = tokio::select! {
         () = server::run(listener, router, &section, &shutdown) => None,
@@ -99,6 +106,10 @@ pub async fn serve(
             waker.await
         }
     };
+    counting.cancel();
+    if let Err(error) = (&mut counts).await {
+        tracing::error!(%error, "the task that writes counters died");
+    }
     app.intake.close().await;
     ended.map_err(ServeError::WakeUp)
 }
@@ -115,6 +126,7 @@ struct App {
     store: Store,
     intake: IntakeStore,
     wake: WakeUp,
+    stats: Stats,
     setup: Setup,
     staging: Option<Staging>,
     staging_repositories: StagingRepositories,
@@ -148,6 +160,7 @@ impl App {
             section: config.section,
             store,
             wake,
+            stats: Stats::default(),
             setup: Setup::new(setup, config.setup),
             staging,
             staging_repositories,

@@ -49,7 +49,13 @@ pub(super) async fn take(State(app): State<Arc<App>>, request: Request) -> Respo
     let (parts, body) = request.into_parts();
     let headers = Arc::new(parts.headers);
     let taken = receive(&app, &headers, body, began).await;
-    taken.unwrap_or_else(|failure| failure.told(&headers))
+    taken.unwrap_or_else(|failure| {
+        // One that staging did not take is in the log, and was counted with it.
+        if !matches!(failure, Failure::Staging(_)) {
+            app.stats.refused(failure.word());
+        }
+        failure.told(&headers)
+    })
 }
 
 async fn receive(
@@ -94,6 +100,7 @@ async fn write(app: &App, intake: &Intake, began: Instant) -> Result<Written, Fa
         app.wake.ask();
     }
     tell(intake, &written, began);
+    app.stats.taken(written.outcome, began.elapsed());
     Ok(written)
 }
 
@@ -166,6 +173,20 @@ impl Failure {
             Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Staging(_) => StatusCode::BAD_GATEWAY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Its name in metrics, beside the outcomes of deliveries that were taken.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::NoEvent => "refused_no_event",
+            Self::Signature => "refused_signature",
+            Self::Body(_) => "refused_body",
+            Self::Refused(_) => "refused_payload",
+            Self::Unstorable(_) => "refused_unstorable",
+            Self::Database(_) => "failed_database",
+            Self::Staging(_) => "proxy_failed",
+            Self::Internal => "failed_internal",
         }
     }
 

@@ -47,6 +47,10 @@ pub enum Operation {
     ListRunJobs,
     /// The runs of a repository.
     ListRuns,
+    /// An App's log of deliveries.
+    ListDeliveries,
+    /// A delivery, once more.
+    Redeliver,
 }
 
 impl Operation {
@@ -69,6 +73,8 @@ impl Operation {
             Self::GetRun => "get_run",
             Self::ListRunJobs => "list_run_jobs",
             Self::ListRuns => "list_runs",
+            Self::ListDeliveries => "list_deliveries",
+            Self::Redeliver => "redeliver",
         }
     }
 }

@@ -6,6 +6,8 @@
 
 mod app;
 mod budget;
+mod calls;
+mod deliveries;
 mod error;
 mod installations;
 mod jobs;
@@ -29,6 +31,7 @@ use secrecy::SecretString;
 use crate::config::GitHubSection;
 
 pub use app::AppClient;
+pub use calls::{CallAnswer, GitHubUsage};
 pub use error::{GitHubError, GitHubErrorKind, Operation, RateLimit};
 pub use installations::{Account, Installation};
 pub use jobs::Attempts;
@@ -53,7 +56,7 @@ pub struct GitHub {
     /// Scheme and host of the API: redirects lead nowhere else.
     authority: Option<http::uri::Authority>,
     tokens: tokens::Tokens,
-    budgets: budget::Budgets,
+    usage: GitHubUsage,
 }
 
 impl fmt::Debug for GitHub {
@@ -87,20 +90,26 @@ impl GitHub {
             section,
             authority: uri.authority().cloned(),
             tokens: tokens::Tokens::default(),
-            budgets: budget::Budgets::default(),
+            usage: GitHubUsage::default(),
         })
     }
 
     /// What is left of the hourly calls of an App or an installation, as its last answer said.
     #[must_use]
     pub fn budget(&self, party: Party) -> Option<Budget> {
-        self.budgets.of(party)
+        self.usage.budgets.of(party)
     }
 
     /// The budgets of everybody who was heard of.
     #[must_use]
     pub fn budgets(&self) -> Vec<(Party, Budget)> {
-        self.budgets.all()
+        self.usage.budgets()
+    }
+
+    /// What metrics tell of the calls that are made here.
+    #[must_use]
+    pub fn usage(&self) -> GitHubUsage {
+        self.usage.clone()
     }
 
     /// The id of the App that serves accounts of this kind.

@@ -108,7 +108,7 @@ impl GitHub {
         if let Ok(token) = &minted
             && let Some(budget) = token.budget
         {
-            self.budgets.note(Party::App(access.kind), budget);
+            self.usage.budgets.note(Party::App(access.kind), budget);
         }
         let mut slots = self.tokens.slots();
         // Only the attempt that the slot still names may fill it: another one may be under way by now.

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::budget;
+use super::calls::CallAnswer;
 use super::error::{GitHubError, GitHubErrorKind, Operation, refusal};
 use super::{Access, GitHub};
 
@@ -127,6 +128,18 @@ impl Answer {
             .filter_map(|value| value.to_str().ok())
             .any(|links| links.contains(r#"rel="next""#))
     }
+
+    /// Path and query of the next page, as the answer links to it. Its host is not looked at: it is asked for where this one
+    /// was.
+    pub(super) fn next_page(&self) -> Option<String> {
+        let links = self.headers.get_all(LINK).iter();
+        let link = links
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|links| links.split(','))
+            .find(|link| link.contains(r#"rel="next""#))?;
+        let url: Uri = link.split_once('<')?.1.split_once('>')?.0.parse().ok()?;
+        Some(url.path_and_query()?.as_str().to_owned())
+    }
 }
 
 /// Sends a request and reads the whole answer, in at most `within`. Reads follow redirects within `authority`.
@@ -205,19 +218,13 @@ impl GitHub {
 
     async fn attempt(&self, access: Access, request: &Request) -> Result<Answer, GitHubError> {
         let authorized = self.authorized(access).await?;
-        let answer = send(
-            &authorized.client,
-            request,
-            self.authority.as_ref(),
-            self.section.call_timeout.std(),
-        )
-        .await?;
+        let answer = self.counted(&authorized.client, request).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.token_refused(access, &authorized);
         }
         if let Some(budget) = answer.budget() {
             let party = Party::Installation(access.kind, access.installation);
-            self.budgets.note(party, budget);
+            self.usage.budgets.note(party, budget);
         }
         Ok(answer)
     }
@@ -228,17 +235,19 @@ impl GitHub {
         kind: EntityKind,
         request: &Request,
     ) -> Result<Answer, GitHubError> {
-        let answer = send(
-            self.app(kind),
-            request,
-            self.authority.as_ref(),
-            self.section.call_timeout.std(),
-        )
-        .await?;
+        let answer = self.counted(self.app(kind), request).await?;
         if let Some(budget) = answer.budget() {
-            self.budgets.note(Party::App(kind), budget);
+            self.usage.budgets.note(Party::App(kind), budget);
         }
         Ok(answer)
+    }
+
+    async fn counted(&self, client: &Octocrab, request: &Request) -> Result<Answer, GitHubError> {
+        let within = self.section.call_timeout.std();
+        let result = send(client, request, self.authority.as_ref(), within).await;
+        let answer = CallAnswer::of(&result);
+        self.usage.calls.note(request.operation, answer);
+        result
     }
 
     /// A list through all of its pages. `path` has no query of its own but `query`; `entries` is the field that holds

@@ -1,8 +1,10 @@
 //! Performs effects: one remote call or one statement each, and what came of it as data. JIT configurations stay in
 //! here behind a handle.
 
+mod deliveries;
+
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::Rng;
 use rise_model::cluster::{PodSpecInput, WorkerNote};
@@ -19,6 +21,7 @@ use crate::store::{Lease, Reserved, Store, Write};
 use super::SchedulerConfig;
 use super::clock::Clock;
 use super::installations;
+use super::metrics::Counters;
 use super::trouble;
 
 /// GitHub's default group, and the only one that a repository has.
@@ -35,6 +38,7 @@ pub(super) struct Doors {
     pub(super) github: GitHub,
     pub(super) kubernetes: Kubernetes,
     pub(super) clock: Clock,
+    pub(super) counters: Arc<Counters>,
     jits: Jits,
 }
 
@@ -44,6 +48,7 @@ impl Doors {
         store: Store,
         github: GitHub,
         kubernetes: Kubernetes,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             config,
@@ -51,6 +56,7 @@ impl Doors {
             github,
             kubernetes,
             clock: Clock::default(),
+            counters,
             jits: Jits::default(),
         }
     }
@@ -202,6 +208,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
         Effect::Diagnose { worker } => {
             Outcome::Diagnostics(json!(kubernetes.diagnostics(&worker).await))
         }
+        Effect::Deliveries(app, effect) => deliveries::perform(doors, lease, app, effect).await,
         write => perform_write(doors, lease, write).await,
     }
 }
@@ -261,6 +268,7 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
         | Effect::GetPod { .. }
         | Effect::DeletePod { .. }
         | Effect::ReadLog { .. }
+        | Effect::Deliveries(..)
         | Effect::Diagnose { .. } => Ok(Write::NotWritten),
     };
     match written {

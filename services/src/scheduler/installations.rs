@@ -4,7 +4,7 @@ use rise_model::EntityKind;
 use rise_model::effects::{AuthAttempt, InstallationFacts, LookUp, Outcome};
 use rise_model::rows::Demand;
 
-use crate::github::{GitHubError, GitHubErrorKind, Installation};
+use crate::github::{GitHubError, Installation};
 use crate::store::{Lease, StoreError, Write};
 
 use super::act::Doors;
@@ -21,8 +21,7 @@ pub(super) async fn ask(doors: &Doors, demand: &Demand, by: LookUp) -> Outcome {
                 .unwrap_or_default(),
             suspended: installation.suspended_at.is_some(),
         }),
-        Err(error) if matches!(error.kind(), GitHubErrorKind::NotFound) => Outcome::NotThere,
-        Err(error) => trouble::github_as_app(&doors.clock, demand.kind, &error),
+        Err(error) => trouble::by_app_key(&doors.clock, demand.kind, &error),
     }
 }
 

@@ -7,6 +7,7 @@ mod act;
 mod clock;
 mod installations;
 mod leader;
+mod metrics;
 mod observe;
 pub mod pages;
 mod run;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use rise_model::config::{Environment, Pool};
 use rise_model::machine::MachineConfig;
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,7 @@ use crate::github::GitHub;
 use crate::kubernetes::Kubernetes;
 use crate::store::Store;
 
+use metrics::Counters;
 use status::SchedulerStatus;
 
 /// What a scheduler is told.
@@ -39,6 +42,8 @@ pub struct SchedulerConfig {
     pub machine: MachineConfig,
     /// Its rhythm.
     pub section: SchedulerSection,
+    /// Who brings it sees everything on the pages; without one everybody does.
+    pub dashboard_token: Option<SecretString>,
 }
 
 impl SchedulerConfig {
@@ -62,7 +67,20 @@ pub async fn serve(
     let (status, seen) = watch::channel(SchedulerStatus::default());
     let drain_within = config.section.drain_within.std();
     let http_stop = CancellationToken::new();
-    let router = pages::router(store.clone(), seen, config.section.pages);
+    let token = config.dashboard_token.clone();
+    let counters = Arc::new(Counters::default());
+    let sources = pages::Sources {
+        status: seen,
+        counters: Arc::clone(&counters),
+        github: github.usage(),
+        pools: config
+            .machine
+            .pools
+            .iter()
+            .map(|pool| pool.name.to_string())
+            .collect(),
+    };
+    let router = pages::router(&store, sources, config.section.pages, token.as_ref());
     let http = tokio::spawn({
         let http_stop = http_stop.clone();
         async move {
@@ -71,7 +89,13 @@ pub async fn serve(
                 .await
         }
     });
-    let doors = Arc::new(act::Doors::new(config, store.clone(), github, kubernetes));
+    let doors = Arc::new(act::Doors::new(
+        config,
+        store.clone(),
+        github,
+        kubernetes,
+        counters,
+    ));
     let scheduling = run::run(doors, Uuid::new_v4(), status, stop.clone());
     // Pages are served until the lease is given back.
     tokio::pin!(scheduling);

@@ -20,6 +20,7 @@ use crate::store::{Lease, Rows, StoreError, Write};
 
 use super::act::{Doors, perform};
 use super::leader::{Leadership, keep};
+use super::metrics::Begun;
 use super::observe;
 use super::status::{Reachability, SchedulerStatus};
 
@@ -316,6 +317,7 @@ impl Term {
         let actions = self.machine.decide(now);
         self.begun_something = !actions.is_empty();
         self.last_good_round_at = Some(now);
+        self.doors.counters.round();
         self.start(actions);
     }
 
@@ -340,8 +342,12 @@ impl Term {
         }
         for Action { id, effect, .. } in actions {
             let (doors, lease) = (Arc::clone(&self.doors), self.lease);
-            self.actions
-                .spawn(async move { (id, perform(&doors, lease, effect).await) });
+            let begun = Begun::of(&effect, &self.machine, self.doors.clock.now());
+            self.actions.spawn(async move {
+                let outcome = perform(&doors, lease, effect).await;
+                doors.counters.action(begun, &outcome);
+                (id, outcome)
+            });
         }
     }
 

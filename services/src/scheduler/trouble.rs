@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use rise_model::dependencies::{Hindrance, Party, Trouble};
 use rise_model::effects::{Dependency, Outcome};
-use rise_model::{EntityKind, InstallationId, Time};
+use rise_model::{EntityKind, Time};
 
 use super::clock::Clock;
 use crate::causes::WithCauses;
@@ -35,24 +35,6 @@ pub(super) fn github(clock: &Clock, access: Access, error: &GitHubError) -> Outc
             by: Dependency::GitHub,
             message,
         }
-    }
-}
-
-/// GitHub, called with the App's own key.
-pub(super) fn github_as_app(clock: &Clock, kind: EntityKind, error: &GitHubError) -> Outcome {
-    let none = Access {
-        kind,
-        installation: InstallationId(0),
-    };
-    match github(clock, none, error) {
-        Outcome::NotNow {
-            mut hindrance,
-            message,
-        } => {
-            hindrance.party = Party::App(kind);
-            Outcome::NotNow { hindrance, message }
-        }
-        other => other,
     }
 }
 
@@ -128,6 +110,34 @@ fn hindrance(clock: &Clock, access: Access, error: &GitHubError) -> Option<Hindr
 fn by_the_database(clock: &Clock, until: Time) -> Option<Time> {
     let wait = until - Time::from(SystemTime::now());
     Some(clock.now()? + wait)
+}
+
+/// GitHub, called with an App's own key.
+pub(super) fn by_app_key(clock: &Clock, kind: EntityKind, error: &GitHubError) -> Outcome {
+    let message = WithCauses(error).to_string();
+    match error.kind() {
+        GitHubErrorKind::NotFound => Outcome::NotThere,
+        GitHubErrorKind::RateLimited { limit, until } => Outcome::NotNow {
+            hindrance: Hindrance {
+                party: Party::App(kind),
+                trouble: match limit {
+                    RateLimit::Primary => Trouble::HourlyLimit,
+                    RateLimit::Secondary => Trouble::SecondaryLimit,
+                },
+                until: until.and_then(|until| by_the_database(clock, until)),
+                status: error.status(),
+            },
+            message,
+        },
+        _ if error.answer_unknown() || error.is_dependency_trouble() => Outcome::NoAnswer {
+            from: Dependency::GitHub,
+            message,
+        },
+        _ => Outcome::Refused {
+            by: Dependency::GitHub,
+            message,
+        },
+    }
 }
 
 /// A scope that GitHub no longer lets us see has no runner of ours that could do anything.

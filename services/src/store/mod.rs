@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod bench;
+mod deliveries;
 mod events;
 mod installations;
 mod intake;
@@ -16,11 +17,13 @@ pub mod migrate;
 pub mod operator;
 pub(crate) mod pages;
 mod snapshot;
+pub(crate) mod stats;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trace;
 mod workers;
 
+pub use deliveries::Looked;
 pub use intake::{IntakeStore, Written};
 pub use lease::{Lease, LeaseAnswer};
 pub use snapshot::Rows;

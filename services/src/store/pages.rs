@@ -4,6 +4,9 @@
 //! Pages are open to everybody, so they read on a few connections of their own: a flood of requests can take none from
 //! the scheduler, and the server itself ends a statement that takes too long.
 
+mod filter;
+pub(crate) mod usage;
+
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use sqlx::postgres::PgPool;
@@ -12,88 +15,103 @@ use sqlx::types::{Json, JsonRawValue};
 use super::{Store, StoreError};
 use crate::config::PagesSection;
 
+pub(crate) use filter::{Created, Filter, Slice, Viewer};
+
 /// JSON that is passed on as the database has it: nobody here looks into it.
-type Stored = Json<Box<JsonRawValue>>;
+pub(crate) type Stored = Json<Box<JsonRawValue>>;
+
+/// JSON that was made here, in the shape of what the database has.
+pub(crate) fn as_stored(value: &serde_json::Value) -> Stored {
+    let raw = serde_json::value::to_raw_value(value);
+    Json(raw.unwrap_or_else(|_| JsonRawValue::NULL.to_owned()))
+}
 
 /// Read-only connections for pages.
 #[derive(Debug, Clone)]
 pub(crate) struct PagesStore {
-    pool: PgPool,
-}
-
-/// Rows created in a stretch of time: from the first moment on, before the second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Created {
-    pub(crate) from: Option<DateTime<Utc>>,
-    pub(crate) before: Option<DateTime<Utc>>,
-}
-
-/// A part of a list: how many rows are passed over, how many are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slice {
-    pub(crate) offset: i64,
-    pub(crate) limit: i64,
+    pub(super) pool: PgPool,
 }
 
 /// A job as the pages show it.
 #[derive(Debug, Serialize)]
 pub(crate) struct JobEntry {
-    job_id: i64,
-    status: String,
+    pub(crate) job_id: i64,
+    pub(crate) status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure_info: Option<Stored>,
+    pub(crate) failure_info: Option<Stored>,
     provider: String,
-    entity_id: i64,
-    entity_name: String,
+    pub(crate) entity_id: i64,
+    pub(crate) entity_name: String,
     entity_type: String,
-    repo_full_name: String,
+    pub(crate) repo_full_name: String,
     installation_id: i64,
-    job_labels: Stored,
-    k8s_pool: String,
+    pub(crate) job_labels: Stored,
+    pub(crate) k8s_pool: String,
     k8s_image: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    k8s_pod: Option<String>,
+    pub(crate) k8s_pod: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    html_url: Option<String>,
+    pub(crate) html_url: Option<String>,
     #[serde(serialize_with = "time")]
-    created_at: DateTime<Utc>,
+    pub(crate) created_at: DateTime<Utc>,
     #[serde(serialize_with = "time")]
-    updated_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+    // What the HTML pages show besides; the JSON stays what its clients know.
+    #[serde(skip)]
+    pub(crate) job_name: Option<String>,
+    #[serde(skip)]
+    pub(crate) sender_login: Option<String>,
+    #[serde(skip)]
+    pub(crate) waiting_reason: Option<String>,
+    #[serde(skip)]
+    pub(crate) queued_at: Option<DateTime<Utc>>,
+    #[serde(skip)]
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    #[serde(skip)]
+    pub(crate) finished_at: Option<DateTime<Utc>>,
+    #[serde(skip)]
+    pub(crate) conclusion: Option<String>,
 }
 
 /// A worker as the pages show it.
 #[derive(Debug, Serialize)]
 pub(crate) struct WorkerEntry {
-    pod_name: String,
+    pub(crate) pod_name: String,
     provider: String,
-    entity_id: i64,
-    entity_name: String,
+    pub(crate) entity_id: i64,
+    pub(crate) entity_name: String,
     entity_type: String,
     installation_id: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    repo_full_name: Option<String>,
-    job_labels: Stored,
-    k8s_pool: String,
-    k8s_image: String,
+    pub(crate) repo_full_name: Option<String>,
+    pub(crate) job_labels: Stored,
+    pub(crate) k8s_pool: String,
+    pub(crate) k8s_image: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    k8s_node: Option<String>,
-    status: String,
+    pub(crate) k8s_node: Option<String>,
+    pub(crate) status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure_info: Option<Stored>,
+    pub(crate) failure_info: Option<Stored>,
     #[serde(serialize_with = "time")]
-    created_at: DateTime<Utc>,
+    pub(crate) created_at: DateTime<Utc>,
     #[serde(
         skip_serializing_if = "Option::is_none",
         serialize_with = "time_if_any"
     )]
-    running_at: Option<DateTime<Utc>>,
+    pub(crate) running_at: Option<DateTime<Utc>>,
     #[serde(
         skip_serializing_if = "Option::is_none",
         serialize_with = "time_if_any"
     )]
-    completed_at: Option<DateTime<Utc>>,
+    pub(crate) completed_at: Option<DateTime<Utc>>,
     #[serde(serialize_with = "time")]
-    updated_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+    // What the HTML pages show besides; the JSON stays what its clients know.
+    #[serde(skip)]
+    pub(crate) condemned_reason: Option<String>,
+    /// The jobs that name it, as far as whoever looks may see them.
+    #[serde(skip)]
+    pub(crate) jobs: Vec<i64>,
 }
 
 /// RFC 3339 with the database's six digits, also when they are zeros: every time has the same shape.
@@ -141,39 +159,50 @@ impl PagesStore {
     }
 
     /// Jobs that wait or run, oldest first. As many as there are: the queue is what this page is for.
-    pub(crate) async fn live_jobs(&self) -> Result<Vec<JobEntry>, StoreError> {
+    pub(crate) async fn live_jobs(&self, viewer: Viewer) -> Result<Vec<JobEntry>, StoreError> {
         // The partial index rise_jobs_live gives these in order without the finished ones.
         Ok(sqlx::query_as!(
             JobEntry,
             r#"SELECT job_id, status::text AS "status!", failure_info AS "failure_info: Stored",
                  provider::text AS "provider!", entity_id, entity_name, entity_type, repo_full_name, installation_id,
-                 job_labels AS "job_labels: Stored", k8s_pool, k8s_image, k8s_pod, html_url, created_at, updated_at
-               FROM jobs WHERE status IN ('pending', 'running')
-               ORDER BY created_at, job_id"#
+                 job_labels AS "job_labels: Stored", k8s_pool, k8s_image, k8s_pod, html_url, created_at, updated_at,
+                 job_name, sender_login, waiting_reason, queued_at, started_at, finished_at, conclusion
+               FROM jobs WHERE status IN ('pending', 'running') AND ($1 OR private IS FALSE)
+               ORDER BY created_at, job_id"#,
+            viewer.sees_all()
         )
         .fetch_all(&self.pool)
         .await?)
     }
 
-    /// Workers that are pending or running, oldest first.
-    pub(crate) async fn live_workers(&self) -> Result<Vec<WorkerEntry>, StoreError> {
+    /// Workers that are pending or running, oldest first. One of a personal account names a repository: that is shown to
+    /// everybody once a job of a public repository names the worker.
+    pub(crate) async fn live_workers(
+        &self,
+        viewer: Viewer,
+    ) -> Result<Vec<WorkerEntry>, StoreError> {
         Ok(sqlx::query_as!(
             WorkerEntry,
             r#"SELECT pod_name, provider::text AS "provider!", entity_id, entity_name, entity_type, installation_id,
                  repo_full_name, job_labels AS "job_labels: Stored", k8s_pool, k8s_image, k8s_node,
                  status::text AS "status!", failure_info AS "failure_info: Stored", created_at, running_at,
-                 completed_at, updated_at
-               FROM workers WHERE status IN ('pending', 'running')
-               ORDER BY created_at, pod_name"#
+                 completed_at, updated_at, condemned_reason,
+                 ARRAY(SELECT j.job_id FROM jobs j WHERE j.k8s_pod = w.pod_name AND ($1 OR j.private IS FALSE)
+                       ORDER BY j.job_id LIMIT 5) AS "jobs!"
+               FROM workers w WHERE status IN ('pending', 'running') AND ($1 OR w.repo_full_name IS NULL OR EXISTS
+                   (SELECT FROM jobs j WHERE j.k8s_pod = w.pod_name AND j.private IS FALSE))
+               ORDER BY created_at, pod_name"#,
+            viewer.sees_all()
         )
         .fetch_all(&self.pool)
         .await?)
     }
 
-    /// Jobs created then, newest first.
-    pub(crate) async fn jobs_created(
+    /// A part of the jobs that fit, newest first.
+    pub(crate) async fn jobs(
         &self,
-        created: Created,
+        viewer: Viewer,
+        filter: &Filter,
         slice: Slice,
     ) -> Result<Vec<JobEntry>, StoreError> {
         // Coalesced bounds keep idx_jobs_created usable; the id settles who comes first among equals, so that no row
@@ -182,12 +211,30 @@ impl PagesStore {
             JobEntry,
             r#"SELECT job_id, status::text AS "status!", failure_info AS "failure_info: Stored",
                  provider::text AS "provider!", entity_id, entity_name, entity_type, repo_full_name, installation_id,
-                 job_labels AS "job_labels: Stored", k8s_pool, k8s_image, k8s_pod, html_url, created_at, updated_at
+                 job_labels AS "job_labels: Stored", k8s_pool, k8s_image, k8s_pod, html_url, created_at, updated_at,
+                 job_name, sender_login, waiting_reason, queued_at, started_at, finished_at, conclusion
                FROM jobs
-               WHERE created_at >= coalesce($1::timestamptz, '-infinity') AND created_at < coalesce($2::timestamptz, 'infinity')
-               ORDER BY created_at DESC, job_id DESC LIMIT $3 OFFSET $4"#,
-            created.from,
-            created.before,
+               WHERE ($1 OR private IS FALSE)
+                 AND created_at >= coalesce($2::timestamptz, '-infinity')
+                 AND created_at < coalesce($3::timestamptz, 'infinity')
+                 AND (cardinality($4::text[]) = 0 OR status::text = ANY ($4))
+                 AND ($5::bigint IS NULL OR entity_id = $5)
+                 AND ($6::text IS NULL OR lower(entity_name) = lower($6))
+                 AND ($7::text IS NULL OR lower(repo_full_name) = lower($7))
+                 AND ($8::text IS NULL OR k8s_pool = $8)
+                 AND ($9::text IS NULL OR k8s_pod = $9)
+                 AND ($10::bigint IS NULL OR job_id = $10)
+               ORDER BY created_at DESC, job_id DESC LIMIT $11 OFFSET $12"#,
+            viewer.sees_all(),
+            filter.created.from,
+            filter.created.before,
+            &filter.status_words(),
+            filter.entity_id(),
+            filter.entity_login(),
+            filter.repository,
+            filter.pool,
+            filter.worker,
+            filter.job,
             slice.limit,
             slice.offset
         )
@@ -195,22 +242,44 @@ impl PagesStore {
         .await?)
     }
 
-    /// How many jobs were created then.
-    pub(crate) async fn count_jobs_created(&self, created: Created) -> Result<i64, StoreError> {
+    /// How many jobs fit.
+    pub(crate) async fn count_jobs(
+        &self,
+        viewer: Viewer,
+        filter: &Filter,
+    ) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM jobs
-               WHERE created_at >= coalesce($1::timestamptz, '-infinity') AND created_at < coalesce($2::timestamptz, 'infinity')"#,
-            created.from,
-            created.before
+               WHERE ($1 OR private IS FALSE)
+                 AND created_at >= coalesce($2::timestamptz, '-infinity')
+                 AND created_at < coalesce($3::timestamptz, 'infinity')
+                 AND (cardinality($4::text[]) = 0 OR status::text = ANY ($4))
+                 AND ($5::bigint IS NULL OR entity_id = $5)
+                 AND ($6::text IS NULL OR lower(entity_name) = lower($6))
+                 AND ($7::text IS NULL OR lower(repo_full_name) = lower($7))
+                 AND ($8::text IS NULL OR k8s_pool = $8)
+                 AND ($9::text IS NULL OR k8s_pod = $9)
+                 AND ($10::bigint IS NULL OR job_id = $10)"#,
+            viewer.sees_all(),
+            filter.created.from,
+            filter.created.before,
+            &filter.status_words(),
+            filter.entity_id(),
+            filter.entity_login(),
+            filter.repository,
+            filter.pool,
+            filter.worker,
+            filter.job
         )
         .fetch_one(&self.pool)
         .await?)
     }
 
-    /// Workers created then, newest first.
-    pub(crate) async fn workers_created(
+    /// A part of the workers that fit, newest first.
+    pub(crate) async fn workers(
         &self,
-        created: Created,
+        viewer: Viewer,
+        filter: &Filter,
         slice: Slice,
     ) -> Result<Vec<WorkerEntry>, StoreError> {
         // As for jobs; the index is rise_workers_created.
@@ -219,12 +288,30 @@ impl PagesStore {
             r#"SELECT pod_name, provider::text AS "provider!", entity_id, entity_name, entity_type, installation_id,
                  repo_full_name, job_labels AS "job_labels: Stored", k8s_pool, k8s_image, k8s_node,
                  status::text AS "status!", failure_info AS "failure_info: Stored", created_at, running_at,
-                 completed_at, updated_at
-               FROM workers
-               WHERE created_at >= coalesce($1::timestamptz, '-infinity') AND created_at < coalesce($2::timestamptz, 'infinity')
-               ORDER BY created_at DESC, pod_name DESC LIMIT $3 OFFSET $4"#,
-            created.from,
-            created.before,
+                 completed_at, updated_at, condemned_reason,
+                 ARRAY(SELECT j.job_id FROM jobs j WHERE j.k8s_pod = w.pod_name AND ($1 OR j.private IS FALSE)
+                       ORDER BY j.job_id LIMIT 5) AS "jobs!"
+               FROM workers w
+               WHERE ($1 OR w.repo_full_name IS NULL OR EXISTS
+                   (SELECT FROM jobs j WHERE j.k8s_pod = w.pod_name AND j.private IS FALSE))
+                 AND created_at >= coalesce($2::timestamptz, '-infinity')
+                 AND created_at < coalesce($3::timestamptz, 'infinity')
+                 AND (cardinality($4::text[]) = 0 OR status::text = ANY ($4))
+                 AND ($5::bigint IS NULL OR entity_id = $5)
+                 AND ($6::text IS NULL OR lower(entity_name) = lower($6))
+                 AND ($7::text IS NULL OR lower(repo_full_name) = lower($7))
+                 AND ($8::text IS NULL OR k8s_pool = $8)
+                 AND ($9::text IS NULL OR pod_name = $9)
+               ORDER BY created_at DESC, pod_name DESC LIMIT $10 OFFSET $11"#,
+            viewer.sees_all(),
+            filter.created.from,
+            filter.created.before,
+            &filter.status_words(),
+            filter.entity_id(),
+            filter.entity_login(),
+            filter.repository,
+            filter.pool,
+            filter.worker,
             slice.limit,
             slice.offset
         )
@@ -232,13 +319,33 @@ impl PagesStore {
         .await?)
     }
 
-    /// How many workers were created then.
-    pub(crate) async fn count_workers_created(&self, created: Created) -> Result<i64, StoreError> {
+    /// How many workers fit.
+    pub(crate) async fn count_workers(
+        &self,
+        viewer: Viewer,
+        filter: &Filter,
+    ) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM workers
-               WHERE created_at >= coalesce($1::timestamptz, '-infinity') AND created_at < coalesce($2::timestamptz, 'infinity')"#,
-            created.from,
-            created.before
+            r#"SELECT count(*) AS "count!" FROM workers w
+               WHERE ($1 OR w.repo_full_name IS NULL OR EXISTS
+                   (SELECT FROM jobs j WHERE j.k8s_pod = w.pod_name AND j.private IS FALSE))
+                 AND created_at >= coalesce($2::timestamptz, '-infinity')
+                 AND created_at < coalesce($3::timestamptz, 'infinity')
+                 AND (cardinality($4::text[]) = 0 OR status::text = ANY ($4))
+                 AND ($5::bigint IS NULL OR entity_id = $5)
+                 AND ($6::text IS NULL OR lower(entity_name) = lower($6))
+                 AND ($7::text IS NULL OR lower(repo_full_name) = lower($7))
+                 AND ($8::text IS NULL OR k8s_pool = $8)
+                 AND ($9::text IS NULL OR pod_name = $9)"#,
+            viewer.sees_all(),
+            filter.created.from,
+            filter.created.before,
+            &filter.status_words(),
+            filter.entity_id(),
+            filter.entity_login(),
+            filter.repository,
+            filter.pool,
+            filter.worker,
         )
         .fetch_one(&self.pool)
         .await?)
@@ -249,6 +356,7 @@ impl PagesStore {
 mod tests {
     use rise_model::span::Span;
 
+    use super::Viewer;
     use crate::store::testing::{TestDatabase, page_limits};
 
     #[tokio::test]
@@ -258,11 +366,11 @@ mod tests {
         let held = database
             .hold("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE")
             .await;
-        let error = pages.live_jobs().await.unwrap_err();
+        let error = pages.live_jobs(Viewer::Trusted).await.unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert!(cause.contains("statement timeout"), "{cause}");
         drop(held);
-        pages.live_jobs().await.unwrap();
+        pages.live_jobs(Viewer::Trusted).await.unwrap();
     }
 
     #[tokio::test]

@@ -42,3 +42,22 @@ fn in_its_time_it_does_jobs_and_breaks_no_promise() {
     assert!(err.contains("no more jobs come"), "{err}");
     assert!(super::inside(sandbox.temporary.path()).is_empty());
 }
+
+/// Deliveries are lost, doubled and overtaken, calls fail, boards go away, schedulers are killed: every job is run or named
+/// all the same.
+#[test]
+fn chaos_loses_no_job_and_kills_none() {
+    let mut sandbox = Sandbox::start("--chaos --speed 10 --exit-after 45s --seed 3 --json");
+    let status = sandbox.ended();
+    let (out, err) = (sandbox.out.text(), sandbox.err.text());
+    assert_eq!(status, Some(0), "{out}\n{err}");
+    for happened in [
+        "chaos: the scheduler at",
+        "chaos: board",
+        "did not arrive and is asked for again",
+    ] {
+        assert!(err.contains(happened), "{happened}: {err}");
+    }
+    let report: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+    assert!(report["jobs_done"].as_u64() > Some(10), "{report}");
+}

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod database;
+mod deliveries;
 mod described;
 mod failures;
 mod installations;

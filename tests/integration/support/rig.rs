@@ -162,6 +162,12 @@ impl Rig {
         self.start_scheduler();
     }
 
+    /// Ends webhook intake as a deployment does. The new one is not yet told to GitHub.
+    pub(crate) fn restart_ghfe(&mut self) {
+        let new = Service::start("ghfe", &self.variables);
+        std::mem::replace(&mut self.ghfe, new).terminate();
+    }
+
     // --- acting on the world ---
 
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {

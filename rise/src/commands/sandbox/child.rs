@@ -23,6 +23,8 @@ use super::story::Story;
 const ADDRESS_WITHIN: Duration = Duration::from_secs(20);
 /// A child that is told to end has this long; its own limits are shorter.
 const END_WITHIN: Duration = Duration::from_secs(12);
+/// Any free port.
+pub(super) const ANY_ADDRESS: &str = "127.0.0.1:0";
 /// Between two questions whether it is ready.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
@@ -69,7 +71,18 @@ impl Child {
         log: File,
         listener: Listener,
     ) -> Result<Self, Failure> {
-        let mut process = command(role, environment)?
+        Self::start_at(role, environment, log, listener, ANY_ADDRESS).await
+    }
+
+    /// The same at an address.
+    pub(super) async fn start_at(
+        role: Role,
+        environment: Environment,
+        log: File,
+        listener: Listener,
+        listen: &str,
+    ) -> Result<Self, Failure> {
+        let mut process = command(role, environment, listen)?
             .spawn()
             .map_err(|error| failed(role, &format!("could not be started: {error}")))?;
         let stdin = process.stdin.take();
@@ -116,6 +129,13 @@ impl Child {
         }
     }
 
+    /// Ends it as `kill -9` does.
+    pub(super) async fn kill(mut self) {
+        // One that is gone already is as dead.
+        let _ = self.process.kill().await;
+        let _ = timeout(Duration::from_secs(1), self.logs).await;
+    }
+
     /// Ends it, gently first.
     pub(in crate::commands) async fn stop(mut self) {
         drop(self.stdin.take());
@@ -152,7 +172,7 @@ pub(in crate::commands) async fn answers(
     Err(failed(role, &format!("did not become ready: {last}")))
 }
 
-fn command(role: Role, environment: Environment) -> Result<Command, Failure> {
+fn command(role: Role, environment: Environment, listen: &str) -> Result<Command, Failure> {
     let program = std::env::current_exe().map_err(|error| {
         failed(
             role,
@@ -165,7 +185,7 @@ fn command(role: Role, environment: Environment) -> Result<Command, Failure> {
             "serve",
             role.as_str(),
             "--listen",
-            "127.0.0.1:0",
+            listen,
             "--exit-with-stdin",
         ])
         .env_clear()
@@ -193,6 +213,7 @@ impl Variables {
         let mut environment: Environment = vec![
             ("POSTGRES_URL", (&self.database).into()),
             ("RISE_CONFIG", (&self.config).into()),
+            ("RISE_CONFIG_TOML", (&self.overlay).into()),
         ];
         environment.extend([
             ("GHAPP_ORG_PRIVATE_KEY", (&self.organization_key).into()),

@@ -19,6 +19,8 @@ pub(super) struct Variables {
     pub(super) personal_key: String,
     pub(super) kubeconfig: PathBuf,
     pub(super) config: PathBuf,
+    /// Laid over it, for the services.
+    pub(super) overlay: String,
 }
 
 /// A folder that only its owner may enter; a temporary one goes with the sandbox.

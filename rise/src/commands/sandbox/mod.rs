@@ -4,25 +4,26 @@
 //! are children of the same executable and meet them over real sockets. Whatever ends this process, even `kill -9`, ends the
 //! children and the database too.
 
+mod chaos;
 pub(super) mod child;
 pub(super) mod folder;
 mod report;
+mod services;
+mod speed;
 mod story;
 mod told;
+mod world;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::services::store::{Store, migrate};
 use chrono::{DateTime, Utc};
 use rise_model::config::Caps;
-use sandbox::doors::github::GitHubDoorConfig;
-use sandbox::doors::webhooks::WebhooksConfig;
-use sandbox::doors::{Doors, DoorsConfig, SharedWorld};
+use sandbox::doors::{Doors, SharedWorld};
 use sandbox::pg::{self, Postgres};
-use sandbox::world::WorldConfig;
-use sandbox::world::cluster::{ClusterConfig, NodeConfig};
-use sandbox::world::github::{AppKind, GitHubConfig};
-use services::store::{Store, migrate};
+use sandbox::world::github::AppKind;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
@@ -33,10 +34,13 @@ use crate::cli::Sandbox as Options;
 use crate::exit::{Exit, Failure, Outcome, chain};
 use crate::output::{Format, Output};
 
-use child::{Child, Listener, Role};
+use self::services::{Services, disturbed};
+use chaos::Chaos;
+use child::{ANY_ADDRESS, Child, Listener, Role};
 use folder::{Folder, Variables};
 use report::Report;
 use story::Story;
+use world::{Earlier, open_doors};
 
 /// The sandbox is the staging environment, so that the replaced service's SQL recipes run as they are printed.
 const SCHEMA: &str = "staging";
@@ -44,15 +48,18 @@ const SCHEMA: &str = "staging";
 const CALM: Duration = Duration::from_secs(15);
 /// What is under way when the end comes has this long to arrive: a delivery, a clean-up.
 const SETTLE_WITHIN: Duration = Duration::from_secs(6);
+/// Another scheduler leads within this.
+const TAKEOVER: Duration = Duration::from_secs(10);
+/// What was lost in chaos is found within this, as long as the world goes no faster: two looks for missed deliveries.
+const RECOVERED_WITHIN: Duration = Duration::from_secs(12 * 60);
 /// Between two looks whether all has arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Everything must answer within this.
-const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Runs the sandbox until its time is over or somebody ends it.
 pub(super) fn run(context: &Context, options: Options) -> Outcome {
     let configuration = context.configuration()?;
     let parts = Parts {
+        overlay: speed::overlay(&configuration.file, options.speed)?,
         caps: configuration.file.caps.clone(),
         database: configuration.file.database,
         config: context.cli.choice().file,
@@ -63,7 +70,9 @@ pub(super) fn run(context: &Context, options: Options) -> Outcome {
 /// What the sandbox takes from the configuration.
 struct Parts {
     caps: Caps,
-    database: services::config::DatabaseSection,
+    /// What the services are told besides the configuration file.
+    overlay: String,
+    database: ::services::config::DatabaseSection,
     config: Option<std::path::PathBuf>,
 }
 
@@ -166,29 +175,43 @@ async fn with_postgres(
     let secrets = Secrets::new();
     let earlier = Earlier::of(&store).await?;
     let mut doors = open_doors(options, &secrets.webhook, &earlier).await?;
-    let variables = Variables::new(folder, &doors, &secrets, &url, parts.config)?;
-    let start = |role: Role| {
-        let log = folder.log(role.as_str());
-        let (environment, listener) = (variables.of(role), Listener::Story(Arc::clone(story)));
-        async move { Child::start(role, environment, log?, listener).await }
+    let caps = parts.caps.clone();
+    let variables = Variables::new(folder, &doors, &secrets, &url, parts)?;
+    let started = Cell::new(0_usize);
+    let start = async |role: Role, listen: &str| {
+        started.set(started.get() + 1);
+        let log = match (role, started.get()) {
+            // Each that chaos starts has a log of its own.
+            (Role::Scheduler, number @ 3..) => folder.log(&format!("scheduler-{}", number - 1))?,
+            (role, _) => folder.log(role.as_str())?,
+        };
+        let listener = Listener::Story(Arc::clone(story));
+        Child::start_at(role, variables.of(role), log, listener, listen).await
     };
-    let ghfe = start(Role::Ghfe).await?;
+    let ghfe = start(Role::Ghfe, ANY_ADDRESS).await?;
     doors.webhooks().set_target(Some(&ghfe.url()));
-    let scheduler = start(Role::Scheduler).await?;
-    let mut services = Services { ghfe, scheduler };
+    let mut schedulers = vec![start(Role::Scheduler, ANY_ADDRESS).await?];
+    if options.chaos {
+        schedulers.push(start(Role::Scheduler, ANY_ADDRESS).await?);
+    }
+    let mut services = Services { ghfe, schedulers };
     let ready = services.ready();
     tokio::select! {
         ready = ready => ready?,
         died = services.died() => return Err(died),
         () = interrupted.wait() => return finish(doors, services).await.map(|()| Exit::Cancelled),
     }
-    folder.write_env(&variables, &services.ghfe.url(), &services.scheduler.url())?;
+    let scheduler = services.scheduler_url();
+    folder.write_env(&variables, &services.ghfe.url(), &scheduler)?;
     told::greet(story, folder, &doors, &services);
     let world = doors.world().clone();
+    let chaos = options.chaos.then(|| Chaos::begin(&doors, options.speed));
     let ended = tokio::select! {
-        ended = wait_for_the_end(options, &world, story, interrupted) => Ok(ended),
+        ended = wait_for_the_end(options, &world, story, interrupted, chaos.as_ref()) => Ok(ended),
         never = told::count(world.clone(), story) => match never {},
-        died = services.died() => Err(died),
+        died = disturbed(&mut services, chaos.as_ref(), story, async |listen: &str| {
+            start(Role::Scheduler, listen).await
+        }) => Err(died),
         task = doors.task_ended() => Err(Failure::new(Exit::Failed, task.to_string())),
     };
     // The report is made while everything still runs: stopping is no part of what is judged.
@@ -198,8 +221,12 @@ async fn with_postgres(
             "ending: no more jobs come; what is on its way arrives",
         );
     }
+    if let Some(chaos) = &chaos {
+        chaos.end();
+    }
+    let settle_within = settle_within(options);
     let report = match &ended {
-        Ok(_) => Some(settled_report(&doors, &store, &parts.caps, began).await?),
+        Ok(_) => Some(settled_report(&doors, &store, &caps, began, settle_within).await?),
         Err(_) => None,
     };
     store.close().await;
@@ -211,42 +238,31 @@ async fn with_postgres(
     conclude(options, report, exit)
 }
 
+/// After chaos there is more under way: deliveries that were lost are looked for, one leader must follow another.
+fn settle_within(options: &Options) -> Duration {
+    if options.chaos {
+        SETTLE_WITHIN + TAKEOVER + RECOVERED_WITHIN / u32::from(options.speed)
+    } else {
+        SETTLE_WITHIN
+    }
+}
+
 /// The report once what was under way has arrived. What never does is in it.
 async fn settled_report(
     doors: &Doors,
     store: &Store,
     caps: &Caps,
     began: DateTime<Utc>,
+    within: Duration,
 ) -> Result<Report, Failure> {
     doors.world().with(|world| world.github.stop_traffic());
-    let deadline = Instant::now() + SETTLE_WITHIN;
+    let deadline = Instant::now() + within;
     loop {
         let report = Report::make(doors, store, caps, began).await?;
         if report.is_clean() || Instant::now() >= deadline {
             return Ok(report);
         }
         sleep_until(Instant::now() + LOOK_EVERY).await;
-    }
-}
-
-/// What a kept folder holds of the worlds before this one, so that nothing new gets an old number.
-struct Earlier {
-    jobs: usize,
-    last_job: Option<i64>,
-}
-
-impl Earlier {
-    async fn of(store: &Store) -> Result<Self, Failure> {
-        let jobs = store.job_standings().await?;
-        Ok(Self {
-            jobs: jobs.len(),
-            last_job: jobs.keys().map(|job| job.0).max(),
-        })
-    }
-
-    /// The seed of this world: the given one, but another one each time that a folder is gone on with.
-    fn seed(&self, given: u64) -> u64 {
-        given.wrapping_add(self.jobs as u64)
     }
 }
 
@@ -271,45 +287,12 @@ fn conclude(options: &Options, report: Option<Report>, exit: Exit) -> Outcome {
     })
 }
 
-async fn open_doors(
-    options: &Options,
-    webhook_secret: &str,
-    earlier: &Earlier,
-) -> Result<Doors, Failure> {
-    let mut github = GitHubConfig::default();
-    if options.no_traffic {
-        github.traffic = None;
-    }
-    github.jobs_after = earlier.last_job.unwrap_or(github.jobs_after);
-    let mut cluster = ClusterConfig::default();
-    let pool = "scw-em-rv1";
-    cluster.nodes.retain(|node| node.pool != pool);
-    cluster
-        .nodes
-        .extend((1..=options.boards).map(|n| NodeConfig::new(&format!("riscv-runner-{n}"), pool)));
-    let world = WorldConfig {
-        github,
-        cluster,
-        seed: earlier.seed(options.seed),
-    };
-    let config = DoorsConfig {
-        github: GitHubDoorConfig::default(),
-        webhooks: WebhooksConfig {
-            secret: webhook_secret.to_owned(),
-            ..WebhooksConfig::default()
-        },
-        ..DoorsConfig::new(world)
-    };
-    Doors::start(config)
-        .await
-        .map_err(|error| Failure::new(Exit::Failed, chain(&error)))
-}
-
 async fn wait_for_the_end(
     options: &Options,
     world: &SharedWorld,
     story: &Story,
     interrupted: &mut Interrupted,
+    chaos: Option<&Chaos>,
 ) -> Ended {
     let Some(after) = options.exit_after else {
         interrupted.wait().await;
@@ -324,39 +307,17 @@ async fn wait_for_the_end(
     }
     story.tell("sandbox", "no more jobs come; the last ones finish");
     world.with(|world| world.github.stop_traffic());
+    if let Some(chaos) = chaos {
+        chaos.end();
+    }
     tokio::select! {
         () = sleep_until(end) => Ended::InTime,
         () = interrupted.wait() => Ended::ByPerson,
     }
 }
 
-/// The two services.
-struct Services {
-    ghfe: Child,
-    scheduler: Child,
-}
-
-impl Services {
-    /// Returns when both are ready. Borrows nothing, so that their deaths can be waited for meanwhile.
-    fn ready(&self) -> impl Future<Output = Result<(), Failure>> + use<> {
-        let (ghfe, scheduler) = (self.ghfe.url(), self.scheduler.url());
-        async move {
-            let deadline = Instant::now() + READY_WITHIN;
-            child::answers(Role::Ghfe, &format!("{ghfe}/ready"), deadline).await?;
-            child::answers(Role::Scheduler, &format!("{scheduler}/ready"), deadline).await
-        }
-    }
-
-    async fn died(&mut self) -> Failure {
-        tokio::select! {
-            failure = self.ghfe.died() => failure,
-            failure = self.scheduler.died() => failure,
-        }
-    }
-}
-
 async fn finish(doors: Doors, services: Services) -> Result<(), Failure> {
-    tokio::join!(services.scheduler.stop(), services.ghfe.stop());
+    services.stop().await;
     doors
         .shutdown()
         .await
@@ -393,7 +354,7 @@ impl Variables {
         doors: &Doors,
         secrets: &Secrets,
         database: &str,
-        config: Option<std::path::PathBuf>,
+        parts: Parts,
     ) -> Result<Self, Failure> {
         let keys = doors.github().keys();
         Ok(Self {
@@ -404,7 +365,8 @@ impl Variables {
             organization_key: keys.private_pem(AppKind::Organization).to_owned(),
             personal_key: keys.private_pem(AppKind::Personal).to_owned(),
             kubeconfig: folder.write_kubeconfig(&doors.kubernetes().kubeconfig())?,
-            config: folder.config(config)?,
+            config: folder.config(parts.config)?,
+            overlay: parts.overlay,
         })
     }
 }

@@ -10,8 +10,8 @@ use sandbox::world::cluster::Cluster;
 use sandbox::world::github::{GitHub, JobState};
 use tokio::time::{Instant, sleep_until};
 
-use super::Services;
 use super::folder::Folder;
+use super::services::Services;
 use super::story::Story;
 
 /// Between two counts.
@@ -20,7 +20,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(10);
 /// Says where everything answers and what to try.
 pub(super) fn greet(story: &Story, folder: &Folder, doors: &Doors, services: &Services) {
     let rise = program();
-    let scheduler = format!("{}/usage.json", services.scheduler.url());
+    let scheduler = format!("{}/usage.json", services.scheduler_url());
     let lines = [
         "everything answers; Ctrl-C ends it and cleans up".to_owned(),
         format!("  webhooks     {}", services.ghfe.url()),

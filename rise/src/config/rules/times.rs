@@ -85,6 +85,28 @@ pub(super) fn rules(file: &File, rules: &mut Findings<'_>) {
     );
 }
 
+/// `[deliveries]`.
+pub(super) fn deliveries(file: &File, rules: &mut Findings<'_>) {
+    let section = Section::of("deliveries");
+    let values = &file.deliveries;
+    section.positive(
+        rules,
+        &[
+            ("overlap", values.overlap),
+            ("redeliver_every", values.redeliver_every),
+        ],
+    );
+    // A try that may still be on its way is no try that failed.
+    section.below(
+        rules,
+        ("overlap", values.overlap),
+        ("look_every", values.look_every),
+    );
+    if values.attempts == 0 {
+        rules.wrong(&section.key("attempts"), "it must be at least 1");
+    }
+}
+
 /// `[ghfe]`.
 pub(super) fn ghfe(file: &File, rules: &mut Findings<'_>) {
     let section = Section::of("ghfe");

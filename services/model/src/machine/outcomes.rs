@@ -117,6 +117,9 @@ impl Machine {
             }
             // A row less is no trouble.
             Effect::LogAuthAttempt { .. } => {}
+            Effect::Deliveries(app, effect) => {
+                self.deliveries_told(&key, (app, effect), outcome, now, &mut actions);
+            }
             // The next read of the rows shows what became of it.
             Effect::RecordJob { .. } => {}
             Effect::KillPod { worker } => self.pod_killed(&key, &worker, outcome, now),

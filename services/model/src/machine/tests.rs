@@ -13,6 +13,7 @@ pub(super) fn machine() -> Machine {
         pools: vec![pool()],
         caps: caps(99, 1),
         rules: rules(),
+        recovery: None,
     })
 }
 

@@ -18,6 +18,7 @@ use rise_model::{EntityKind, InstallationId, LabelSet};
 use super::App;
 use crate::config::SetupSection;
 use crate::github::{AppClient, GitHubError, GitHubErrorKind, Installation};
+use crate::style;
 use pace::Pace;
 use page::Page;
 
@@ -53,7 +54,7 @@ impl Setup {
             apps,
             pace: Pace::per_minute(section.lookups_per_minute),
             section,
-            policy: page::policy(),
+            policy: style::policy(style::Forms::None),
         }
     }
 

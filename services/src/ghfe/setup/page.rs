@@ -1,10 +1,7 @@
 //! The page as HTML: one template, one stylesheet inside it, no script, nothing loaded from anywhere.
 
 use askama::Template;
-use aws_lc_rs::digest;
 use axum::response::{Html, IntoResponse, Response};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
@@ -12,20 +9,10 @@ use http::{HeaderValue, StatusCode};
 use rise_model::EntityKind;
 
 use super::Found;
+use crate::style::STYLE;
 
-const STYLE: &str = include_str!("../../../../assets/pages/style.css");
 /// When a page that could not be made may be asked for again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("60");
-
-/// Under which a browser takes the stylesheet, by its hash, and nothing else.
-pub(super) fn policy() -> HeaderValue {
-    let hash = digest::digest(&digest::SHA256, STYLE.as_bytes());
-    let hash = BASE64_STANDARD.encode(hash);
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    );
-    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
-}
 
 /// What the template shows.
 #[derive(Template)]

@@ -1,27 +1,35 @@
-//! The scheduler's HTTP: whether it is alive and ready, and the replaced service's `.json` pages.
+//! The scheduler's HTTP: whether it is alive and ready, and the replaced service's pages, for people and as JSON.
 //!
-//! Everything is GET, reads only, and is answered within a set time: a page that cannot be made in time, or while the
+//! Everything but the sign-in form is GET, reads only, and is answered within a set time: a page that cannot be made in time, or while the
 //! database fails, is a 503 that says so. Nothing is cached on the way, nothing is guessed from content.
 
+mod access;
+mod html;
 mod lists;
+mod metrics;
 mod params;
+mod privacy;
 mod ready;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use secrecy::SecretString;
 use tokio::sync::watch;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use super::metrics::Counters;
 use super::status::SchedulerStatus;
 use crate::config::PagesSection;
+use crate::github::GitHubUsage;
 use crate::store::Store;
 use crate::store::pages::PagesStore;
 
@@ -41,27 +49,53 @@ const ALWAYS_SENT: [(HeaderName, &str); 4] = [
 struct Pages {
     store: PagesStore,
     status: watch::Receiver<SchedulerStatus>,
+    counters: Arc<Counters>,
+    github: GitHubUsage,
+    pools: Arc<[String]>,
     limits: PagesSection,
+    /// `Prod` or `Staging`, for titles.
+    environment: String,
+    token: Option<access::Token>,
+}
+
+/// What pages tell of this process, besides the tables.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) status: watch::Receiver<SchedulerStatus>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) github: GitHubUsage,
+    /// The configured pools.
+    pub(super) pools: Arc<[String]>,
 }
 
 /// The scheduler's routes. They read on connections of their own, so that they cannot keep the scheduler waiting.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a router owns what it is made of; callers hand it a clone"
-)]
-pub fn router(
-    store: Store,
-    status: watch::Receiver<SchedulerStatus>,
+pub(super) fn router(
+    store: &Store,
+    sources: Sources,
     limits: PagesSection,
+    token: Option<&SecretString>,
 ) -> Router {
     let pages = Pages {
+        environment: capitalised(store.schema()),
         store: store.pages(&limits),
-        status,
+        status: sources.status,
+        counters: sources.counters,
+        github: sources.github,
+        pools: sources.pools,
         limits,
+        token: token.and_then(access::Token::of),
     };
     let routes = Router::new()
         .route("/health", get(async || "ok"))
         .route("/ready", get(ready::ready))
+        .route("/metrics", get(metrics::metrics))
+        .route("/", get(async || Redirect::to("/usage")))
+        .route("/usage", get(html::usage::page))
+        .route("/history", get(html::jobs::page))
+        .route("/jobs", get(html::jobs::page))
+        .route("/workers", get(html::workers::page))
+        .route("/sign-in", get(access::form).post(access::sign_in))
+        .route("/sign-out", post(access::sign_out))
         .route("/usage.json", get(lists::usage))
         .route("/history.json", get(lists::jobs))
         .route("/jobs.json", get(lists::jobs))
@@ -69,9 +103,10 @@ pub fn router(
         .method_not_allowed_fallback(async || {
             (
                 StatusCode::METHOD_NOT_ALLOWED,
-                "this page answers GET only\n",
+                "this page does not take that method\n",
             )
         })
+        .layer(from_fn_with_state(pages.clone(), access::recognise))
         .with_state(pages);
     strict(routes, limits.answer_within.std())
 }
@@ -91,6 +126,14 @@ fn strict(routes: Router, answer_within: Duration) -> Router {
                 HeaderValue::from_static(value),
             ))
         })
+}
+
+/// `prod` as `Prod`.
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 fn too_slow() -> Response {

@@ -1,13 +1,13 @@
-//! `start`, `end`, `page` and `per_page` of a list, and the `Link` header that leads from page to page.
-//!
-//! What gets through is safe to show again: a day is digits and dashes, a number is a number.
+//! What a list is asked for: the replaced service's `start`, `end`, `page` and `per_page`, filters of our own, and the
+//! `Link` header that leads from page to page.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use rise_model::span::Span;
+use rise_model::{EntityId, Status};
 
-use crate::store::pages::{Created, Slice};
+use crate::store::operator::EntityFilter;
+use crate::store::pages::{Created, Filter, Slice};
 
-/// Rows on a page when the request does not say.
-const DEFAULT_PER_PAGE: u32 = 100;
 /// The most rows that one answer has.
 const MAX_PER_PAGE: u32 = 1_000;
 
@@ -24,6 +24,12 @@ pub(super) enum InvalidParameter {
     PerPage,
     #[error("invalid parameter per_page, must be <= {MAX_PER_PAGE}")]
     PerPageTooLarge,
+    #[error("invalid parameter since, must be a time such as 30m, 2h or 3d")]
+    Since,
+    #[error("invalid parameter status, must be pending, running, completed or failed")]
+    Status,
+    #[error("invalid parameter job, must be a number")]
+    Job,
 }
 
 /// Which part of a list is asked for.
@@ -33,7 +39,13 @@ pub(super) struct Params {
     end: Option<Day>,
     page: u64,
     per_page: u32,
+    /// The filters of our own as they were sent: name and value, in the order of [`FILTERS`].
+    sent: Vec<(&'static str, String)>,
+    filter: Filter,
 }
+
+/// Filters that the replaced service did not have.
+const FILTERS: [&str; 7] = ["since", "status", "entity", "repo", "pool", "worker", "job"];
 
 /// A day, and how the request named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +55,12 @@ struct Day {
 }
 
 impl Params {
+    /// Rows on a page when the request does not say.
+    pub(super) const DEFAULT_PER_PAGE: u32 = 100;
+
     /// Reads a query string. A parameter that is empty is as good as absent, of one that comes twice the first counts,
     /// an unknown one is ignored.
-    pub(super) fn parse(query: &str, today: NaiveDate) -> Result<Self, InvalidParameter> {
+    pub(super) fn parse(query: &str, now: DateTime<Utc>) -> Result<Self, InvalidParameter> {
         // Any text is a list of pairs to this parser, so the fallback is never taken.
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
         let value = |name: &str| {
@@ -55,29 +70,84 @@ impl Params {
                 .filter(|value| !value.is_empty())
         };
         let day = |name, invalid| match value(name) {
-            Some(sent) => Day::parse(sent, today).ok_or(invalid).map(Some),
+            Some(sent) => Day::parse(sent, now.date_naive()).ok_or(invalid).map(Some),
             None => Ok(None),
         };
+        let (start, end) = (
+            day("start", InvalidParameter::Start)?,
+            day("end", InvalidParameter::End)?,
+        );
+        let page = match value("page") {
+            Some(text) => text.parse().map_err(|_| InvalidParameter::Page)?,
+            None => 0,
+        };
+        let per_page = match value("per_page") {
+            Some(text) => per_page(text)?,
+            None => Self::DEFAULT_PER_PAGE,
+        };
+        let since = match value("since") {
+            Some(text) => Some(since(text, now).ok_or(InvalidParameter::Since)?),
+            None => None,
+        };
+        let filter = Filter {
+            created: Created {
+                from: start.as_ref().map(Day::begin).max(since),
+                before: end.as_ref().map(Day::begin),
+            },
+            statuses: statuses(value("status").unwrap_or_default())?,
+            entity: value("entity").map(entity),
+            repository: value("repo").map(stored),
+            pool: value("pool").map(stored),
+            worker: value("worker").map(stored),
+            job: match value("job") {
+                Some(text) => Some(text.parse().map_err(|_| InvalidParameter::Job)?),
+                None => None,
+            },
+        };
+        let sent = FILTERS
+            .into_iter()
+            .filter_map(|name| Some((name, value(name)?.to_owned())));
         Ok(Self {
-            start: day("start", InvalidParameter::Start)?,
-            end: day("end", InvalidParameter::End)?,
-            page: match value("page") {
-                Some(text) => text.parse().map_err(|_| InvalidParameter::Page)?,
-                None => 0,
-            },
-            per_page: match value("per_page") {
-                Some(text) => per_page(text)?,
-                None => DEFAULT_PER_PAGE,
-            },
+            start,
+            end,
+            page,
+            per_page,
+            sent: sent.collect(),
+            filter,
         })
     }
 
-    /// The stretch of time: `end` itself is not part of it.
-    pub(super) fn created(&self) -> Created {
-        Created {
-            from: self.start.as_ref().map(Day::begin),
-            before: self.end.as_ref().map(Day::begin),
+    /// Which rows.
+    pub(super) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// A parameter as it was sent, to be shown again.
+    pub(super) fn sent(&self, name: &str) -> &str {
+        match name {
+            "start" => self.start.as_ref().map_or("", |day| &day.sent),
+            "end" => self.end.as_ref().map_or("", |day| &day.sent),
+            _ => self
+                .sent
+                .iter()
+                .find(|(sent, _)| *sent == name)
+                .map_or("", |(_, value)| value),
         }
+    }
+
+    /// Whether anything but the page is asked for.
+    pub(super) fn filters_anything(&self) -> bool {
+        self.start.is_some() || self.end.is_some() || !self.sent.is_empty()
+    }
+
+    /// The number of this page.
+    pub(super) fn page(&self) -> u64 {
+        self.page
+    }
+
+    /// Rows on a page.
+    pub(super) fn per_page(&self) -> u32 {
+        self.per_page
     }
 
     /// The rows of this page. A page number beyond all counting is an empty page.
@@ -97,31 +167,118 @@ impl Params {
         (rows < slice.limit).then(|| slice.offset.saturating_add(rows))
     }
 
+    /// The number of the last page of a list with `total` rows.
+    pub(super) fn last_page(&self, total: i64) -> u64 {
+        let total = u64::try_from(total).unwrap_or(0);
+        total.div_ceil(u64::from(self.per_page)).saturating_sub(1)
+    }
+
     /// The `Link` header of this page of a list with `total` rows at `path`; none when there is no other page.
     pub(super) fn link(&self, path: &str, total: i64) -> Option<String> {
-        let total = u64::try_from(total).unwrap_or(0);
-        let last = total.div_ceil(u64::from(self.per_page)).saturating_sub(1);
+        let last = self.last_page(total);
         let mut links = Vec::new();
+        let mut add = |page, relation| {
+            links.push(format!("<{}>; rel=\"{relation}\"", self.target(path, page)));
+        };
         if self.page > 0 {
-            links.push(self.target(path, 0, "first"));
-            links.push(self.target(path, self.page - 1, "prev"));
+            add(0, "first");
+            add(self.page - 1, "prev");
         }
         if self.page < last {
-            links.push(self.target(path, self.page + 1, "next"));
-            links.push(self.target(path, last, "last"));
+            add(self.page + 1, "next");
+            add(last, "last");
         }
         (!links.is_empty()).then(|| links.join(", "))
     }
 
-    fn target(&self, path: &str, page: u64, relation: &str) -> String {
-        let mut query = format!("page={page}&per_page={}", self.per_page);
-        for (name, day) in [("start", &self.start), ("end", &self.end)] {
-            if let Some(day) = day {
-                query.push_str(&format!("&{name}={}", day.sent));
-            }
-        }
-        format!("<{path}?{query}>; rel=\"{relation}\"")
+    /// Another page of the same list.
+    pub(super) fn target(&self, path: &str, page: u64) -> String {
+        format!(
+            "{path}?page={page}&per_page={}{}",
+            self.per_page,
+            self.kept(&[])
+        )
     }
+
+    /// The first page of this list with another state.
+    pub(super) fn with_status(&self, path: &str, status: &str) -> String {
+        let mut query = self.kept(&["status"]);
+        if self.per_page != Self::DEFAULT_PER_PAGE {
+            query.push_str(&format!("&per_page={}", self.per_page));
+        }
+        if !status.is_empty() {
+            query.push_str(&format!("&status={status}"));
+        }
+        match query.strip_prefix('&') {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        }
+    }
+
+    /// Days and filters as they were sent, but for some.
+    fn kept(&self, without: &[&str]) -> String {
+        let days = [("start", &self.start), ("end", &self.end)];
+        let days = days
+            .into_iter()
+            .filter_map(|(name, day)| Some((name, day.as_ref()?.sent.as_str())));
+        let filters = self.sent.iter().map(|(name, sent)| (*name, sent.as_str()));
+        let mut query = String::new();
+        for (name, sent) in days
+            .chain(filters)
+            .filter(|(name, _)| !without.contains(name))
+        {
+            query.push_str(&format!("&{name}={}", encoded(sent)));
+        }
+        query
+    }
+}
+
+/// One value of a query.
+pub(super) fn encoded(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b',' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// `30m`, `2h`, `3d`: so long ago.
+fn since(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let span = match text.strip_suffix('d').filter(|days| !days.is_empty()) {
+        Some(days) if days.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Span::seconds(days.parse::<u64>().ok()?.checked_mul(86_400)?)
+        }
+        Some(_) | None => Span::parse(text).ok()?,
+    };
+    now.checked_sub_signed(span.delta())
+        .filter(|moment| moment.date_naive() >= year_zero())
+}
+
+/// One or several, with commas between them.
+fn statuses(text: &str) -> Result<Vec<Status>, InvalidParameter> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .map(|word| Status::parse(word).ok_or(InvalidParameter::Status))
+        .collect()
+}
+
+/// Digits are an id; anything else is a login.
+fn entity(text: &str) -> EntityFilter {
+    match text.parse() {
+        Ok(id) => EntityFilter::Id(EntityId(id)),
+        Err(_) => EntityFilter::Login(stored(text)),
+    }
+}
+
+/// As the tables could hold it: they have no NUL.
+fn stored(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 fn per_page(text: &str) -> Result<u32, InvalidParameter> {
@@ -143,7 +300,7 @@ impl Day {
             None => calendar_day(sent)?,
         };
         // What is before the year 0 is before the database's calendar, or soon would be.
-        (date >= NaiveDate::from_ymd_opt(0, 1, 1)?).then(|| Self {
+        (date >= year_zero()).then(|| Self {
             sent: sent.to_owned(),
             date,
         })
@@ -152,6 +309,10 @@ impl Day {
     fn begin(&self) -> DateTime<Utc> {
         self.date.and_time(NaiveTime::MIN).and_utc()
     }
+}
+
+fn year_zero() -> NaiveDate {
+    NaiveDate::from_ymd_opt(0, 1, 1).unwrap_or_default()
 }
 
 /// Exactly ten characters: chrono alone would also take `2026-1-2`.
@@ -182,7 +343,7 @@ mod tests {
     use super::*;
 
     fn parse(query: &str) -> Result<Params, InvalidParameter> {
-        Params::parse(query, day("2026-03-01"))
+        Params::parse(query, "2026-03-01T12:00:00Z".parse().unwrap())
     }
 
     fn day(text: &str) -> NaiveDate {
@@ -224,13 +385,13 @@ mod tests {
                 from: begin(start),
                 before: begin(end),
             };
-            assert_eq!(parse(query).unwrap().created(), expected, "{query}");
+            assert_eq!(parse(query).unwrap().filter().created, expected, "{query}");
         }
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        use InvalidParameter::{End, Page, PerPage, PerPageTooLarge, Start};
+        use InvalidParameter::{End, Job, Page, PerPage, PerPageTooLarge, Since, Start, Status};
         let cases = [
             ("start=yesterday", Start),
             ("start=2026-13-01", Start),
@@ -257,6 +418,15 @@ mod tests {
             ("per_page=1001", PerPageTooLarge),
             ("per_page=4294967297", PerPageTooLarge),
             ("per_page=0&page=-1&end=x&start=x", Start),
+            ("since=yesterday", Since),
+            ("since=d", Since),
+            ("since=-2h", Since),
+            ("since=99999999999999999999d", Since),
+            ("since=9999999999d", Since),
+            ("status=done", Status),
+            ("status=pending,Running", Status),
+            ("job=x", Job),
+            ("job=9223372036854775808", Job),
         ];
         for (query, expected) in cases {
             assert_eq!(parse(query), Err(expected), "{query}");
@@ -328,5 +498,38 @@ mod tests {
         let beyond = parse("page=18446744073709551615&per_page=1000").unwrap();
         assert_eq!(beyond.slice().offset, i64::MAX);
         assert_eq!(beyond.total_if_last(3), Some(i64::MAX));
+    }
+
+    #[test]
+    fn filters_are_read_and_kept_from_page_to_page() {
+        let query = "pool=a%26b&since=2h&status=failed,pending&entity=%3Cx%3E&repo=o/r&worker=w-1&job=7&start=-1d";
+        let params = parse(query).unwrap();
+        let filter = params.filter();
+        assert_eq!(filter.statuses, [Status::Failed, Status::Pending]);
+        assert_eq!(filter.entity, Some(EntityFilter::Login("<x>".into())));
+        assert_eq!(filter.repository.as_deref(), Some("o/r"));
+        assert_eq!(filter.pool.as_deref(), Some("a&b"));
+        assert_eq!(
+            (filter.worker.as_deref(), filter.job),
+            (Some("w-1"), Some(7))
+        );
+        // Of two beginnings the later counts.
+        let from = "2026-03-01T10:00:00Z".parse().unwrap();
+        assert_eq!(filter.created.from, Some(from));
+        assert_eq!(
+            params.target("/jobs", 1),
+            "/jobs?page=1&per_page=100&start=-1d&since=2h&status=failed,pending&entity=%3Cx%3E&repo=o/r&pool=a%26b&worker=w-1&job=7"
+        );
+        let params = parse("entity=42&status=running&per_page=5").unwrap();
+        let entity = params.filter().entity.clone();
+        assert_eq!(entity, Some(EntityFilter::Id(EntityId(42))));
+        assert_eq!(
+            params.with_status("/jobs", "failed"),
+            "/jobs?entity=42&per_page=5&status=failed"
+        );
+        let plain = parse("status=running").unwrap();
+        assert_eq!(plain.with_status("/jobs", ""), "/jobs");
+        let from = "2026-02-26T12:00:00Z".parse().unwrap();
+        assert_eq!(parse("since=3d").unwrap().filter().created.from, Some(from));
     }
 }

@@ -1,5 +1,9 @@
 //! The routes as their clients see them, on a real database.
 
+mod access;
+mod html;
+mod metrics;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -84,13 +88,33 @@ async fn get(router: &Router, path: &str) -> Answer {
     send(router, "GET", path).await
 }
 
-fn served(store: Store, status: watch::Receiver<SchedulerStatus>) -> Router {
-    router(store, status, page_limits(Span::seconds(4)))
+/// The routes with a token set.
+fn guarded(database: &TestDatabase, token: &str) -> Router {
+    let status = watch::channel(SchedulerStatus::default()).1;
+    routed(&database.store(), status, Some(&token.into()))
+}
+
+fn served(store: &Store, status: watch::Receiver<SchedulerStatus>) -> Router {
+    routed(store, status, None)
+}
+
+fn routed(
+    store: &Store,
+    status: watch::Receiver<SchedulerStatus>,
+    token: Option<&secrecy::SecretString>,
+) -> Router {
+    let sources = super::Sources {
+        status,
+        counters: std::sync::Arc::default(),
+        github: crate::github::GitHubUsage::default(),
+        pools: ["p".to_owned()].into(),
+    };
+    router(store, sources, page_limits(Span::seconds(4)), token)
 }
 
 fn routes(database: &TestDatabase) -> Router {
     served(
-        database.store(),
+        &database.store(),
         watch::channel(SchedulerStatus::default()).1,
     )
 }
@@ -421,7 +445,7 @@ async fn days_bound_the_list_from_the_first_moment_to_before_the_last() {
 #[tokio::test]
 async fn a_wrong_parameter_is_named_whatever_the_database_does() {
     let routes = served(
-        store_at(NOWHERE),
+        &store_at(NOWHERE),
         watch::channel(SchedulerStatus::default()).1,
     );
     let cases = [
@@ -480,7 +504,7 @@ async fn a_database_that_fails_is_a_503_that_can_be_asked_again() {
 #[tokio::test]
 async fn other_methods_are_refused_and_every_answer_is_guarded() {
     let routes = served(
-        store_at(NOWHERE),
+        &store_at(NOWHERE),
         watch::channel(SchedulerStatus::default()).1,
     );
     for path in [
@@ -524,7 +548,7 @@ async fn other_methods_are_refused_and_every_answer_is_guarded() {
 async fn ready_follows_what_the_scheduler_publishes() {
     let database = TestDatabase::create().await;
     let (publish, status) = watch::channel(SchedulerStatus::default());
-    let routes = served(database.store(), status);
+    let routes = served(&database.store(), status);
 
     let begun = get(&routes, "/ready").await;
     assert_eq!(begun.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -583,7 +607,7 @@ async fn ready_asks_the_database_itself() {
         ..SchedulerStatus::default()
     };
     let (_publish, status) = watch::channel(reachable);
-    let answer = get(&served(store_at(NOWHERE), status), "/ready").await;
+    let answer = get(&served(&store_at(NOWHERE), status), "/ready").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.json()["database"]["state"], "unreachable");
     let problems = answer.json()["problems"].clone();

@@ -13,6 +13,10 @@ pub struct ApiTrouble {
     pub refuse_one_in: u32,
     /// One request in so many does what it asks and is answered 502; 0 for none.
     pub garble_one_in: u32,
+    /// One request in so many meets the secondary limit and does nothing; 0 for none.
+    pub limit_one_in: u32,
+    /// How long that one is asked to wait (GitHub: a minute).
+    pub retry_after: Duration,
 }
 
 /// What goes wrong with webhooks.
@@ -22,7 +26,9 @@ pub struct WebhookTrouble {
     pub lose_one_in: u32,
     /// One delivery in so many arrives twice; 0 for none.
     pub double_one_in: u32,
-    /// Each delivery is late by up to this, so that they overtake each other.
+    /// One delivery in so many is late, so that others overtake it; 0 for none.
+    pub delay_one_in: u32,
+    /// How late, at most.
     pub delay_up_to: Duration,
 }
 

@@ -86,7 +86,11 @@ impl Webhooks {
                     (false, true) => 2,
                     (false, false) => 1,
                 },
-                delay: chance.random_range(Duration::ZERO..=trouble.delay_up_to),
+                delay: if one_in(trouble.delay_one_in, chance) {
+                    chance.random_range(Duration::ZERO..=trouble.delay_up_to)
+                } else {
+                    Duration::ZERO
+                },
             }
         })
     }

@@ -180,14 +180,19 @@ async fn delay(State(door): State<GitHubDoor>, request: Request, next: Next) -> 
 async fn trouble(State(door): State<GitHubDoor>, request: Request, next: Next) -> Response {
     let bad_gateway =
         || Reply::error(StatusCode::BAD_GATEWAY, "Server Error").into_response(None, None);
-    let (refuse, garble) = door.0.trouble.draw(|trouble, chance| {
+    let (refuse, garble, limited) = door.0.trouble.draw(|trouble, chance| {
         (
             one_in(trouble.refuse_one_in, chance),
             one_in(trouble.garble_one_in, chance),
+            one_in(trouble.limit_one_in, chance).then_some(trouble.retry_after),
         )
     });
     if refuse {
         return bad_gateway();
+    }
+    if let Some(wait) = limited {
+        return too_fast(i64::try_from(wait.as_secs()).unwrap_or(i64::MAX).max(1))
+            .into_response(None, None);
     }
     let answer = next.run(request).await;
     if garble { bad_gateway() } else { answer }
@@ -266,14 +271,17 @@ fn refusal(caller: Caller, allowance: Allowance) -> Option<Reply> {
                 "API rate limit exceeded for {whose}."
             )))
         }
-        Allowance::TooFast(wait) => {
-            let message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
-            let seconds = wait.num_seconds() + 1;
-            Some(Reply {
-                retry_after_seconds: Some(seconds),
-                ..Reply::forbidden(message)
-            })
-        }
+        Allowance::TooFast(wait) => Some(too_fast(wait.num_seconds() + 1)),
+    }
+}
+
+/// The secondary limit.
+fn too_fast(wait_seconds: i64) -> Reply {
+    let message =
+        "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
+    Reply {
+        retry_after_seconds: Some(wait_seconds),
+        ..Reply::forbidden(message)
     }
 }
 

@@ -585,14 +585,24 @@ async fn trouble_by_chance_is_what_was_asked_for() {
     let path = "/orgs/ggml-org/actions/runners/generate-jitconfig";
     doors.github().set_trouble(ApiTrouble {
         refuse_one_in: 1,
-        garble_one_in: 0,
+        ..ApiTrouble::default()
     });
     assert_eq!(client.post(path, &jit("a")).await.status, 502);
     doors.github().set_trouble(ApiTrouble {
-        refuse_one_in: 0,
         garble_one_in: 1,
+        ..ApiTrouble::default()
     });
     assert_eq!(client.post(path, &jit("b")).await.status, 502);
+    doors.github().set_trouble(ApiTrouble {
+        limit_one_in: 1,
+        retry_after: std::time::Duration::from_secs(6),
+        ..ApiTrouble::default()
+    });
+    let limited = client.post(path, &jit("c")).await;
+    assert_eq!(
+        (limited.status, limited.header("retry-after")),
+        (StatusCode::FORBIDDEN, "6")
+    );
     doors.github().set_trouble(ApiTrouble::default());
     let there = client.get("/orgs/ggml-org/actions/runners").await.body;
     assert_eq!(
@@ -620,6 +630,7 @@ async fn webhooks_are_lost_doubled_and_delayed_on_demand() {
     let trouble = WebhookTrouble {
         lose_one_in: 0,
         double_one_in: 1,
+        delay_one_in: 1,
         delay_up_to,
     };
     doors.webhooks().set_trouble(trouble);
