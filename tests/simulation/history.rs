@@ -399,9 +399,19 @@ impl Event {
         );
         let overlaps =
             self.at <= other.at + other.what.lasts() && other.at <= self.at + self.what.lasts();
-        changes_the_world
+        let same = changes_the_world
             && overlaps
-            && std::mem::discriminant(&self.what) == std::mem::discriminant(&other.what)
+            && std::mem::discriminant(&self.what) == std::mem::discriminant(&other.what);
+        same || self.loses_track(other)
+    }
+
+    /// An account that takes another name and removes the App: only its next delivery tells who it is.
+    fn loses_track(&self, other: &Self) -> bool {
+        match (self.what, other.what) {
+            (What::Renamed { account: a, .. }, What::Reinstalled { account: b })
+            | (What::Reinstalled { account: a }, What::Renamed { account: b, .. }) => a == b,
+            _ => false,
+        }
     }
 }
 

@@ -307,11 +307,14 @@ impl Sim {
         }
         let scope = match self.scope(demand) {
             Ok(scope) => scope,
-            Err(refused) => return gone(refused),
+            // A path of another name: the same 404.
+            Err(Outcome::ScopeNotFound { .. }) => return Outcome::NotThere,
+            Err(refused) => return refused,
         };
         let id = GitHubRunnerId(runner.0);
         match self.world.github.delete_runner(scope, id, self.now) {
-            Ok(()) | Err(DeleteRefused::NotFound) => Outcome::RunnerGone,
+            Ok(()) => Outcome::RunnerGone,
+            Err(DeleteRefused::NotFound) => Outcome::NotThere,
             Err(DeleteRefused::Busy(_)) => Outcome::RunnerBusy,
         }
     }
@@ -450,12 +453,4 @@ fn kubernetes(error: &ApiError) -> Outcome {
     }
     let by = Dependency::Kubernetes;
     Outcome::Refused { by, message }
-}
-
-/// A scope that GitHub no longer lets us see has no runner of ours.
-fn gone(refused: Outcome) -> Outcome {
-    match refused {
-        Outcome::ScopeNotFound { .. } => Outcome::RunnerGone,
-        other => other,
-    }
 }

@@ -140,9 +140,10 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                 .delete_runner(access(&demand), &demand.scope_name(), runner)
                 .await
             {
-                Ok(RunnerDeletion::Deleted | RunnerDeletion::Absent) => Outcome::RunnerGone,
+                Ok(RunnerDeletion::Deleted) => Outcome::RunnerGone,
+                Ok(RunnerDeletion::Absent) => Outcome::NotThere,
                 Ok(RunnerDeletion::Busy) => Outcome::RunnerBusy,
-                Err(error) => trouble::gone_or(&doors.clock, access(&demand), &error),
+                Err(error) => trouble::by_name(&doors.clock, access(&demand), &error),
             }
         }
         Effect::GetJob { job, demand } => {

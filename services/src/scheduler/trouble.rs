@@ -140,15 +140,6 @@ pub(super) fn by_app_key(clock: &Clock, kind: EntityKind, error: &GitHubError) -
     }
 }
 
-/// A scope that GitHub no longer lets us see has no runner of ours that could do anything.
-pub(super) fn gone_or(clock: &Clock, access: Access, error: &GitHubError) -> Outcome {
-    if is_404_of_the_call(error) {
-        Outcome::RunnerGone
-    } else {
-        github(clock, access, error)
-    }
-}
-
 /// A 404 of the job itself.
 pub(super) fn missing_or(clock: &Clock, access: Access, error: &GitHubError) -> Outcome {
     if is_404_of_the_call(error) {

@@ -7,7 +7,7 @@ use crate::dependencies::{Hindrance, Party, Trouble};
 use crate::effects::{Action, AuthAttempt, Effect, InstallationFacts, Key, LookUp, Outcome};
 use crate::jobs::JobChange;
 use crate::rows::Demand;
-use crate::{EntityId, InstallationId, JobId, Status, Time};
+use crate::{EntityId, InstallationId, JobId, PodName, Status, Time};
 
 use super::{InFlight, Machine};
 
@@ -263,6 +263,32 @@ impl Machine {
             by: LookUp::Id,
         };
         self.begin(key, effect, now, actions);
+        true
+    }
+
+    /// A runner that was to be removed is not there, or what it belongs to has another name: a list, which GitHub redirects
+    /// and which tells the two apart, says which.
+    pub(super) fn looks_again(
+        &mut self,
+        key: &Key,
+        worker: &PodName,
+        demand: Demand,
+        outcome: &Outcome,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        match outcome {
+            Outcome::NotThere | Outcome::ScopeNotFound { .. } => {}
+            _ => return false,
+        }
+        self.ask_name(&demand, now, actions);
+        let worker = worker.clone();
+        self.begin(
+            key.clone(),
+            Effect::FindRunner { worker, demand },
+            now,
+            actions,
+        );
         true
     }
 

@@ -76,7 +76,10 @@ impl Machine {
                 };
                 self.runner_found(&key, &worker, outcome, now, &mut actions);
             }
-            Effect::DeleteRunner { worker, .. } => {
+            Effect::DeleteRunner { worker, demand, .. } => {
+                if self.looks_again(&key, &worker, demand, &outcome, now, &mut actions) {
+                    return actions;
+                }
                 self.runner_deleted(&key, &worker, outcome, now, &mut actions);
             }
             Effect::CreatePod { worker, .. } => {
@@ -241,7 +244,14 @@ impl Machine {
                     p.stage = found.map_or(Stage::Runner, |runner| Stage::Look { runner, ask_at });
                 });
             }
-            Outcome::Runner(Some(runner)) => self.learn_runner(worker, runner),
+            Outcome::Runner(Some(runner)) => {
+                let known = self.workers.get(worker).and_then(|row| row.runner);
+                if known == Some(runner) {
+                    // It could not be removed by this id a moment ago.
+                    self.retry_later(key, now);
+                }
+                self.learn_runner(worker, runner);
+            }
             Outcome::Runner(None) | Outcome::RunnerGone => {
                 self.begin(
                     key.clone(),
