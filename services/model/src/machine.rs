@@ -247,6 +247,11 @@ impl Machine {
         let mut old = std::mem::take(&mut self.workers);
         let newer = |name: &PodName| self.written.get(name).is_some_and(|at| *at >= begun);
         for mut row in workers {
+            // A job came for one: its key works again. One that had its job long ago tells nothing of today.
+            let has_a_job_now = !row.named_by.is_empty()
+                && old
+                    .get(&row.name)
+                    .is_some_and(|before| before.named_by.is_empty());
             if newer(&row.name) {
                 // Our own write is newer than this read; which jobs name it is not ours to know.
                 if let Some(mut ours) = old.remove(&row.name) {
@@ -254,7 +259,7 @@ impl Machine {
                     row = ours;
                 }
             }
-            if !row.named_by.is_empty() {
+            if has_a_job_now {
                 self.back_offs.remove(&row.demand.key());
             }
             self.workers.insert(row.name.clone(), row);

@@ -12,7 +12,7 @@ use crate::{EntityId, InstallationId, JobId, PodName, Status, Time};
 use super::{InFlight, Machine};
 
 /// An account's name is not asked for again within this time: it is as it was.
-const NAME_ASKED_ONCE_IN: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
+const NAME_ASKED_ONCE_IN: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
 /// Rows about tokens that could not be had: one in this time for each cause.
 const AUTH_ROW_EVERY: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
@@ -248,6 +248,11 @@ impl Machine {
         now: Time,
         actions: &mut Vec<Action>,
     ) -> bool {
+        let known = self.names.get(&demand.entity);
+        if known.is_some_and(|named| named.login != demand.entity_name) {
+            // Learnt since the call was begun.
+            return true;
+        }
         let party = Party::of(demand);
         let key = Key::Installation(party);
         if self.busy_keys.contains(&key) {
@@ -281,7 +286,6 @@ impl Machine {
             Outcome::NotThere | Outcome::ScopeNotFound { .. } => {}
             _ => return false,
         }
-        self.ask_name(&demand, now, actions);
         let worker = worker.clone();
         self.begin(
             key.clone(),

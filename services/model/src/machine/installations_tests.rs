@@ -251,3 +251,60 @@ fn tokens_that_cannot_be_had_are_written_once_an_hour_with_how_often() {
     assert_eq!(rows.len(), 1, "{rows:?}");
     assert!(rows[0].0 > 3_700 && rows[0].1 > 10, "{rows:?}");
 }
+
+#[test]
+fn a_runner_that_is_not_there_is_looked_for_by_name_before_it_counts_as_gone() {
+    let mut machine = machine();
+    let mut row = ours("w1", demand(7));
+    row.status = crate::Status::Failed;
+    row.runner = Some(RunnerId(33));
+    see(&mut machine, vec![], vec![row], vec![], 1, 100);
+    let actions = machine.decide(at(101));
+    let delete = find(&actions, |e| matches!(e, Effect::DeleteRunner { .. })).expect("a removal");
+    let next = machine.outcome(delete.id, Outcome::NotThere, at(102));
+    let list = find(&next, |e| matches!(e, Effect::FindRunner { .. })).expect("a look");
+    let missing = Outcome::ScopeNotFound {
+        message: "404".to_owned(),
+    };
+    let next = machine.outcome(list.id, missing, at(103));
+    let question = find(&next, |e| matches!(e, Effect::AskInstallation { .. })).expect("a name");
+    machine.outcome(question.id, installation(8, "new-name"), at(104));
+    let actions = machine.decide(at(106));
+    let delete = find(&actions, |e| matches!(e, Effect::DeleteRunner { .. })).expect("once more");
+    let name = delete
+        .effect
+        .demand()
+        .map(|demand| demand.entity_name.as_str());
+    assert_eq!(name, Some("new-name"));
+    let next = machine.outcome(delete.id, Outcome::RunnerGone, at(107));
+    assert!(find(&next, |e| matches!(e, Effect::RecordDeregistered { .. })).is_some());
+}
+
+#[test]
+fn a_worker_that_had_its_job_long_ago_does_not_end_the_back_off_of_its_key() {
+    let mut machine = machine();
+    let mut done = ours("w1", demand(7));
+    done.status = crate::Status::Completed;
+    done.deregistered_at = Some(at(50));
+    done.named_by = vec![named(9, crate::Status::Completed)];
+    let fresh = ours("w2", demand(7));
+    let jobs = || vec![job(1, demand(7))];
+    see(
+        &mut machine,
+        jobs(),
+        vec![done.clone(), fresh],
+        vec![],
+        1,
+        100,
+    );
+    let actions = machine.decide(at(101));
+    let step = find(&actions, |e| matches!(e, Effect::EnsureRunnerGroup { .. })).expect("a step");
+    let refused = Outcome::Refused {
+        by: crate::effects::Dependency::GitHub,
+        message: "403".to_owned(),
+    };
+    machine.outcome(step.id, refused, at(102));
+    see(&mut machine, jobs(), vec![done], vec![], 1, 103);
+    machine.decide(at(103));
+    assert_eq!(machine.plan().waiting[&JobId(1)].to_string(), "backing_off");
+}

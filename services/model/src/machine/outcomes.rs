@@ -247,8 +247,11 @@ impl Machine {
             Outcome::Runner(Some(runner)) => {
                 let known = self.workers.get(worker).and_then(|row| row.runner);
                 if known == Some(runner) {
-                    // It could not be removed by this id a moment ago.
+                    // A list is redirected to the present name, a removal is not.
                     self.retry_later(key, now);
+                    if let Some(row) = self.workers.get(worker) {
+                        self.ask_name(&row.demand.clone(), now, actions);
+                    }
                 }
                 self.learn_runner(worker, runner);
             }
