@@ -4,6 +4,7 @@
 mod bench;
 mod help;
 mod lists;
+mod trace;
 mod usage;
 mod words;
 
@@ -21,9 +22,10 @@ use crate::logging::Loudness;
 use crate::output::Format;
 
 #[cfg(feature = "sandbox")]
-pub(crate) use bench::{Bench, BenchIntake};
+pub(crate) use bench::{Bench, BenchIntake, BenchLatency, BenchRound, BenchTurnaround};
 pub(crate) use help::command;
 pub(crate) use lists::{Filter, Jobs, Workers};
+pub(crate) use trace::Trace;
 pub(crate) use words::Repository;
 
 /// Free, native RISC-V CI for every GitHub project.
@@ -120,6 +122,17 @@ Example:
   rise workers --pool scw-em-rv1 --status failed --since 1d
   rise workers --entity 134263123 --json")]
     Workers(Workers),
+    /// Tell why a job never started, with proof and what to answer
+    #[command(after_long_help = "\
+Asks webhook intake, so it needs RISE_URL (or PROD_URL) and TRACE_API_SECRET, and
+no database. GitHub's public API gives names their ids; GITHUB_TOKEN is optional.
+--verbose adds the payloads of the log, 4 KiB each.
+
+Example:
+  rise trace --job-id 43718000123
+  rise trace --repo ggml-org/llama.cpp
+  rise trace --entity-name ggml-org --at 2026-11-24T22:10:00Z --json")]
+    Trace(Trace),
     /// Run everything here, with a pretend GitHub and Kubernetes
     #[cfg(feature = "sandbox")]
     #[command(after_long_help = "\

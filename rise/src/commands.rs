@@ -11,6 +11,7 @@ mod sandbox;
 mod serve;
 mod shell;
 mod status;
+mod trace;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Configuration, Variables, failure};
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Status(show) => status::run(&context, show),
         Command::Jobs(jobs) => lists::jobs(&context, &jobs),
         Command::Workers(workers) => lists::workers(&context, &workers),
+        Command::Trace(trace) => trace::run(&context, &trace),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(options) => sandbox::run(&context, options),
         #[cfg(feature = "sandbox")]

@@ -61,6 +61,14 @@ pub(crate) struct Detail {
     pub(crate) hint: Option<String>,
 }
 
+impl Detail {
+    /// One that says by itself what to do.
+    fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { text, hint: None }
+    }
+}
+
 impl Failure {
     /// A failure without a hint.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
@@ -126,6 +134,12 @@ impl From<MigrateFailed> for Failure {
     fn from(error: MigrateFailed) -> Self {
         match error {
             MigrateFailed::Store(error) => Self::from(error),
+            MigrateFailed::Unsuitable {
+                ref differences, ..
+            } => Self {
+                details: differences.iter().map(Detail::new).collect(),
+                ..Self::new(Exit::Failed, chain(&error)).hint(error.hint())
+            },
             other => Self::new(Exit::Failed, chain(&other)).hint(other.hint()),
         }
     }

@@ -49,3 +49,39 @@ fn at_a_set_rate_as_many_are_sent_as_were_due() {
     assert_eq!(report["deliveries"], 40);
     assert!(report["percent_of_pgbench"].is_null());
 }
+
+fn measured(report: &Value, what: &str) -> f64 {
+    let figures = report["figures"].as_array().unwrap();
+    let found = figures.iter().find(|it| it["what"] == what);
+    found
+        .and_then(|it| it["figure"].as_f64())
+        .unwrap_or_else(|| panic!("{what} in {report}"))
+}
+
+#[test]
+fn every_push_gets_its_pod_while_that_is_measured() {
+    let report = bench("bench latency --json");
+    assert!(measured(&report, "one job: push to pod, p50") > 0.0);
+    // GitHub and Kubernetes alone take this long.
+    assert!(measured(&report, "fifty at once: push to the last pod") > 320.0);
+}
+
+#[test]
+fn every_board_is_used_again_while_that_is_measured() {
+    let report = bench("bench turnaround --json");
+    assert!(measured(&report, "pod ended to next pod made, p50") > 0.0);
+}
+
+#[test]
+fn rounds_of_a_full_fleet_are_measured() {
+    let report = bench("bench round --jobs 60 --boards 10 --entities 5 --json");
+    assert!(
+        report["circumstances"]
+            .as_str()
+            .is_some_and(|told| told.contains("60 active jobs of 5 accounts, 20 workers")),
+        "{report}"
+    );
+    for what in ["wake-up to round done, p50", "the decisions alone, p50"] {
+        assert!(measured(&report, what) > 0.0);
+    }
+}

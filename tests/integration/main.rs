@@ -18,3 +18,5 @@ mod sandbox;
 mod scheduler;
 mod support;
 mod terminal;
+mod trace;
+mod wire;

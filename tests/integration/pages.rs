@@ -160,7 +160,7 @@ async fn metrics_are_as_prometheus_wants_them() {
             "actions",
         ),
         (
-            "rise_github_calls_total{answer=\"success\",operation=\"create_jit_config\"} 2",
+            "rise_github_calls_total{operation=\"create_jit_config\",answer=\"success\"} 2",
             "calls of GitHub",
         ),
         (

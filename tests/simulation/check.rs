@@ -9,7 +9,8 @@ use rise_model::rows::{DemandKey, NamedBy, WorkerRow};
 use rise_model::{EntityId, JobId, PodName, PoolName, Status, Time};
 use sandbox::world::cluster::{Kind, Phase, PodView, Selection};
 use sandbox::world::github::{
-    JobId as GitHubJobId, JobState, RunnerId as GitHubRunnerId, RunnerState,
+    AccountId, InstallationState, JobId as GitHubJobId, JobState, RepositoryId,
+    RunnerId as GitHubRunnerId, RunnerState, Scope,
 };
 
 use crate::objects;
@@ -23,7 +24,7 @@ mod rules {
     /// Rules 6 and 7: an idle runner without demand.
     pub(super) const IDLE_RUNNERS_END: bool = true;
     /// Leftovers: a runner that a deposed leader registered, in a call that nothing can fence.
-    pub(super) const LEFTOVERS_GO: bool = false;
+    pub(super) const LEFTOVERS_GO: bool = true;
 }
 
 /// What is asked of jobs at the end.
@@ -53,7 +54,8 @@ impl Sim {
             let pod = self.world.cluster.pod(name.as_str());
             Before {
                 busy,
-                bound: self.tables.named_by(name).iter().any(|job| job.is_open()),
+                bound: self.tables.named_by(name).iter().any(|job| job.is_open())
+                    && !self.is_out_of_sight(name),
                 pod_lives: pod.as_ref().is_some_and(|pod| !pod.is_terminal()),
                 pod_runs: pod.is_some_and(|pod| pod.phase == Phase::Running),
             }
@@ -85,13 +87,35 @@ impl Sim {
         }
     }
 
+    /// An account does not let the App see it: nobody hears how its jobs end.
+    fn hides(&self, account: AccountId) -> bool {
+        let mut all = self.world.github.installations();
+        !all.any(|it| it.account == account && it.state == InstallationState::Active)
+    }
+
+    /// Jobs of an account that removed the App are tried again and again, until they fail.
+    pub(crate) fn anybody_hides(&self) -> bool {
+        let mut all = self.world.github.accounts();
+        all.any(|account| self.hides(account.id))
+    }
+
+    fn is_out_of_sight(&self, worker: &PodName) -> bool {
+        let row = self.tables.workers.get(worker);
+        row.is_some_and(|worker| self.hides(AccountId(worker.row.demand.entity.0)))
+    }
+
+    fn owner_hides(&self, repository: RepositoryId) -> bool {
+        let repository = self.world.github.repository_by_id(repository);
+        repository.is_some_and(|repository| self.hides(repository.owner))
+    }
+
     /// A row that a machine knows to be bound is closed only when its pod has ended.
     pub(crate) fn check_begun(&mut self, effect: &Effect, machine_knows: Option<&WorkerRow>) {
         let Effect::MarkFinished { worker, .. } = effect else {
             return;
         };
         let pod = self.world.cluster.pod(worker.as_str());
-        let ended = pod.is_some_and(|pod| pod.is_terminal());
+        let ended = pod.is_some_and(|pod| pod.is_terminal()) || self.is_out_of_sight(worker);
         if machine_knows.is_some_and(WorkerRow::is_bound) && !ended {
             self.violated(format!(
                 "the row of {worker} is to be closed, which has a job"
@@ -146,7 +170,10 @@ impl Sim {
                     "the pod of {worker} was deleted, which had started"
                 ));
             }
-            (Effect::DeleteRunner { worker, .. }, Outcome::RunnerGone) if before.busy => {
+            // GitHub may say so of one that it still has.
+            (Effect::DeleteRunner { worker, runner, .. }, Outcome::RunnerGone)
+                if before.busy && self.world.github.runner(GitHubRunnerId(runner.0)).is_none() =>
+            {
                 self.violated(format!("the runner {worker} was removed, which has a job"));
             }
             (Effect::MarkFinished { worker, .. }, Outcome::Written)
@@ -216,7 +243,8 @@ impl Sim {
             let key = row.demand.key();
             let supply = self.supply(&key);
             let waiting = wanted.get(&key).copied().unwrap_or_default();
-            if supply > waiting {
+            // One whose row was lost may have got it back meanwhile.
+            if supply > waiting && !self.history.loses_rows() {
                 let text = format!("{supply} workers of {key} can take a job and {waiting} wait");
                 self.violated(text);
             }
@@ -300,7 +328,8 @@ impl Sim {
                 continue;
             };
             let routed = offered.labels.iter().all(|label| label != setup::LABELS[2]);
-            if offered.state != JobState::Queued || !routed {
+            let hidden = self.owner_hides(offered.repository);
+            if offered.state != JobState::Queued || !routed || hidden {
                 continue;
             }
             let id = JobId(job.0);
@@ -365,6 +394,10 @@ impl Sim {
                 let failed = self.failed.get(key);
                 let lately = failed.is_some_and(|at| self.now - *at <= longest);
                 must(lately, "no worker of its key failed lately")
+            }
+            "other_scheduler" => {
+                let looks_like_one = self.history.looks_foreign();
+                must(looks_like_one, "there is none")
             }
             "cluster_unreachable" => Err("the cluster can be read".to_owned()),
             "github_unreachable" | "github_budget" | "installation_suspended" => {
@@ -445,13 +478,12 @@ impl Sim {
             return Err("nobody leads".to_owned());
         }
         let machines = self.processes.iter().filter_map(Process::machine);
-        // Looks at GitHub's log of deliveries go on for ever.
-        let keys = machines.flat_map(Machine::keys_in_flight);
-        if keys
-            .filter(|key| !matches!(key, Key::Deliveries(_)))
-            .count()
-            > 0
-        {
+        // Questions to GitHub and looks at its log of deliveries go on for a while after all is over.
+        let asks = |key: &Key| matches!(key, Key::Scope(_) | Key::Job(_) | Key::Deliveries(_));
+        let busy = machines
+            .flat_map(Machine::keys_in_flight)
+            .any(|key| !asks(key));
+        if busy && !self.anybody_hides() {
             return Err("effects are in flight".to_owned());
         }
         for job in self.jobs.values() {
@@ -473,7 +505,11 @@ impl Sim {
             let row = self.tables.workers.get(&name);
             let excused = !rules::LEFTOVERS_GO && self.leftovers.contains(&runner.id);
             let live = row.is_some_and(|worker| worker.row.is_live());
-            if !live && !excused && runner.name.starts_with(PREFIX) {
+            let hidden = match runner.scope {
+                Scope::Organization(account) => self.hides(account),
+                Scope::Repository(repository) => self.owner_hides(repository),
+            };
+            if !live && !hidden && !excused && runner.name.starts_with(PREFIX) {
                 return Err(format!("runner {name} is registered without a live row"));
             }
         }
@@ -489,6 +525,9 @@ impl Sim {
         let Some(job) = self.world.github.job(sandbox::world::github::JobId(id.0)) else {
             return Ok(());
         };
+        if self.owner_hides(job.repository) {
+            return Ok(());
+        }
         let routed = job.labels.iter().all(|label| label != setup::LABELS[2]);
         let row = self.tables.jobs.get(&id);
         if self.nobody_was_told_of(job.id) {
@@ -536,10 +575,16 @@ impl Sim {
     fn worker_settled(&self, row: &WorkerRow, jobs: Jobs) -> Result<(), String> {
         let name = &row.name;
         let pod = self.world.cluster.pod(name.as_str());
+        if pod.is_none() && self.is_out_of_sight(name) {
+            // Jobs of an account that removed the App are tried until they fail.
+            return Ok(());
+        }
         if !row.is_live() {
             // Its pod and its runner are looked at from their side.
             let told = format!("worker {name} ended and is not written as deregistered");
-            return row.deregistered_at.map(|_| ()).ok_or(told);
+            let before_us = row.epoch.is_none();
+            let done = before_us || row.deregistered_at.is_some();
+            return done.then_some(()).ok_or(told);
         }
         let Some(pod) = pod.filter(|pod| !pod.is_terminal()) else {
             return Err(format!(

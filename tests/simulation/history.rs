@@ -66,6 +66,12 @@ pub(crate) enum FaultKind {
     LyingNotFound,
     /// A runner is registered long after the call for it was given up.
     LateRegistration,
+    /// An account removes the App for good.
+    Uninstalled,
+    /// The row of a worker is lost.
+    RowLost,
+    /// A row is as the service before it leaves them: without the columns that were added.
+    RowAsBefore,
 }
 
 /// The faults that the rules which exist today answer.
@@ -94,15 +100,16 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::Renamed,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
+    FaultKind::LyingNotFound,
+    FaultKind::LateRegistration,
+    FaultKind::Uninstalled,
+    FaultKind::RowLost,
+    FaultKind::RowAsBefore,
     FaultKind::DeliveryLost,
 ];
 
-/// The faults that need rules 4 to 10 or leftovers: to be moved up as these come.
-pub(crate) const NOT_YET: &[FaultKind] = &[
-    FaultKind::KillStuck,
-    FaultKind::LyingNotFound,
-    FaultKind::LateRegistration,
-];
+/// The faults whose rules do not exist yet: to be moved up as these come.
+pub(crate) const NOT_YET: &[FaultKind] = &[FaultKind::KillStuck];
 
 /// Which calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,6 +138,7 @@ pub(crate) enum Call {
     AllOfGitHub,
     AllOfKubernetes,
     AllOfDatabase,
+    SetAlerts,
 }
 
 impl Call {
@@ -159,6 +167,7 @@ impl Call {
         Self::AllOfGitHub,
         Self::AllOfKubernetes,
         Self::AllOfDatabase,
+        Self::SetAlerts,
     ];
 
     /// The dependency that is asked, as one of the three last.
@@ -184,6 +193,7 @@ impl Call {
             | Self::WriteWorker
             | Self::WriteJob
             | Self::SetWaiting
+            | Self::SetAlerts
             | Self::ReadRows
             | Self::RenewLease
             | Self::WriteDeliveries
@@ -326,6 +336,16 @@ pub(crate) enum What {
     LyingNotFound {
         lasts: i64,
     },
+    Uninstalled {
+        account: usize,
+    },
+    RowLost {
+        which: usize,
+        annotated: bool,
+    },
+    RowAsBefore {
+        which: usize,
+    },
 }
 
 impl What {
@@ -358,6 +378,9 @@ impl What {
             | Self::WatchExpired
             | Self::Reinstalled { .. }
             | Self::Renamed { .. }
+            | Self::Uninstalled { .. }
+            | Self::RowLost { .. }
+            | Self::RowAsBefore { .. }
             | Self::PodDeleted { .. } => 0,
         }
     }
@@ -405,13 +428,18 @@ impl Event {
         same || self.loses_track(other)
     }
 
-    /// An account that takes another name and removes the App: only its next delivery tells who it is.
+    /// An account that takes another name, or installs the App again, and removes it: only its next delivery tells who it is.
     fn loses_track(&self, other: &Self) -> bool {
-        match (self.what, other.what) {
-            (What::Renamed { account: a, .. }, What::Reinstalled { account: b })
-            | (What::Reinstalled { account: a }, What::Renamed { account: b, .. }) => a == b,
-            _ => false,
-        }
+        let account = |what: &What| match *what {
+            What::Renamed { account, .. }
+            | What::Reinstalled { account }
+            | What::Uninstalled { account } => Some(account),
+            _ => None,
+        };
+        let kinds_differ =
+            std::mem::discriminant(&self.what) != std::mem::discriminant(&other.what);
+        let (ours, theirs) = (account(&self.what), account(&other.what));
+        kinds_differ && ours.is_some() && ours == theirs
     }
 }
 
@@ -519,6 +547,27 @@ impl History {
         events.any(|event| matches!(event.what, What::DeliveriesLost { .. }))
     }
 
+    /// Whether rows or pods come to look like those of the service before.
+    pub(crate) fn looks_foreign(&self) -> bool {
+        let foreign = |event: &Event| {
+            matches!(
+                event.what,
+                What::RowAsBefore { .. }
+                    | What::RowLost {
+                        annotated: false,
+                        ..
+                    }
+            )
+        };
+        self.events.iter().any(foreign)
+    }
+
+    /// Whether rows of workers are lost.
+    pub(crate) fn loses_rows(&self) -> bool {
+        let lost = |event: &Event| matches!(event.what, What::RowLost { .. });
+        self.events.iter().any(lost)
+    }
+
     /// When the last event is over.
     pub(crate) fn ends(&self) -> i64 {
         let ends = self.events.iter().map(|e| e.at + e.what.lasts());
@@ -578,7 +627,7 @@ pub(crate) fn fault(kind: FaultKind, setting: Setting, draw: &mut Draw) -> What 
         FaultKind::BoardAway => What::BoardAway {
             board,
             loss: draw.one_of(&[BoardLoss::PoweredOff, BoardLoss::Unreachable]),
-            lasts,
+            lasts: draw.one_of(&[lasts, lasts, lasts, 900_000]),
         },
         FaultKind::Cordon => What::Cordon { board, lasts },
         FaultKind::NoSlots => What::NoSlots { board, lasts },
@@ -632,6 +681,16 @@ pub(crate) fn fault(kind: FaultKind, setting: Setting, draw: &mut Draw) -> What 
             number: draw.between(1, 1_000_000),
         },
         FaultKind::LyingNotFound => What::LyingNotFound { lasts },
+        FaultKind::Uninstalled => What::Uninstalled {
+            account: draw.one_of(&[0, 1, 2]),
+        },
+        FaultKind::RowLost => What::RowLost {
+            which: usize::try_from(draw.between(0, 5)).unwrap_or_default(),
+            annotated: draw.percent(60),
+        },
+        FaultKind::RowAsBefore => What::RowAsBefore {
+            which: usize::try_from(draw.between(0, 5)).unwrap_or_default(),
+        },
         FaultKind::LateRegistration => What::Calls {
             call: Call::JitConfig,
             trouble: Trouble::Late,

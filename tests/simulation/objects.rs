@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use rise_model::Time;
 use rise_model::cluster::{
     APP, APP_LABEL, Annotated, CONTAINER, ContainerState, ENTITY_ID_LABEL, Node, Phase, Pod,
-    RUNNER_RESOURCE, Readiness, TOLERATED, Taint, TaintEffect, Termination,
+    RUNNER_RESOURCE, Readiness, TOLERATED, Taint, TaintEffect, Termination, WORKER_ANNOTATION,
+    WorkerNote,
 };
 use rise_model::config::{BOARD_LABEL, Pool};
 use rise_model::rows::WorkerRow;
@@ -42,6 +43,31 @@ pub(crate) fn is_ours(pod: &Value) -> bool {
     pod["metadata"]["labels"][APP_LABEL] == APP
 }
 
+fn note(annotations: &Value) -> Annotated {
+    let Some(text) = annotations[WORKER_ANNOTATION].as_str() else {
+        return Annotated::Nothing;
+    };
+    serde_json::from_str(text).map_or(Annotated::Unreadable, |note| {
+        Annotated::Worker(Box::new(note))
+    })
+}
+
+fn note_of(worker: &WorkerRow) -> String {
+    let demand = &worker.demand;
+    let note = WorkerNote {
+        entity_id: demand.entity,
+        entity_name: demand.entity_name.clone(),
+        entity_type: demand.kind,
+        installation_id: demand.installation,
+        repo_id: demand.repo,
+        repo_full_name: demand.repo_full_name.clone(),
+        job_labels: demand.labels.clone(),
+        k8s_pool: demand.pool.clone(),
+        k8s_image: demand.image.clone(),
+    };
+    serde_json::to_string(&note).unwrap_or_default()
+}
+
 pub(crate) fn pod(document: &Value) -> Pod {
     let (metadata, spec, status) = (
         &document["metadata"],
@@ -64,7 +90,7 @@ pub(crate) fn pod(document: &Value) -> Pod {
             .as_str()
             .into(),
         labels: texts(&metadata["labels"]),
-        worker: Annotated::Nothing,
+        worker: note(&metadata["annotations"]),
         node: text(&spec["nodeName"]).map(|name| name.as_str().into()),
         phase: Phase::parse(status["phase"].as_str().unwrap_or_default()),
         created_at: time(&metadata["creationTimestamp"]).unwrap_or_default(),
@@ -153,6 +179,7 @@ pub(crate) fn runner_pod(worker: &WorkerRow, pool: &Pool, jit_config: &str) -> V
         "kind": "Pod",
         "metadata": {
             "name": worker.name,
+            "annotations": { WORKER_ANNOTATION: note_of(worker) },
             "labels": {
                 APP_LABEL: APP,
                 ENTITY_ID_LABEL: worker.demand.entity.to_string(),

@@ -45,6 +45,10 @@ pub(crate) fn call_of(effect: &Effect) -> Call {
         Effect::ReadLog { .. } | Effect::Diagnose { .. } => Call::ReadLog,
         Effect::Deliveries(_, effect) => crate::recovery::call_of(effect),
         Effect::SetWaiting { .. } => Call::SetWaiting,
+        Effect::SetAlerts { .. } => Call::SetAlerts,
+        Effect::DropPod { .. } => Call::DeletePod,
+        Effect::FindJobOf { .. } => Call::ReadRows,
+        Effect::AdoptWorker { .. } => Call::WriteWorker,
         Effect::RecordDiagnostics { .. }
         | Effect::RecordPod { .. }
         | Effect::MarkRunning { .. }
@@ -138,6 +142,10 @@ impl Sim {
                     Err(error) => kubernetes(&error),
                 }
             }
+            Effect::DropPod { worker, uid } => self.drop_pod(worker, uid.as_str()),
+            Effect::FindJobOf { worker } => {
+                Outcome::JobOf(self.tables.job_of(worker).map(Box::new))
+            }
             Effect::ReadLog { worker } => self.read_log(worker),
             Effect::Diagnose { .. } => Outcome::Diagnostics(json!({"collected": true})),
             Effect::Deliveries(app, effect) => self.recover(lease, *app, effect),
@@ -169,6 +177,8 @@ impl Sim {
                 tables.move_installation(lease, *entity, *from, *to)
             }
             Effect::LogAuthAttempt { .. } => tables.log_auth_attempt(lease),
+            Effect::SetAlerts { alerts } => tables.set_alerts(lease, alerts),
+            Effect::AdoptWorker { row } => tables.adopt(lease, row),
             _ => Write::NotWritten,
         };
         match written {
@@ -421,6 +431,25 @@ impl Sim {
                 Outcome::Pod(Box::new(objects::pod(&pod)))
             }
             Err(error) if error.reason == Reason::AlreadyExists => Outcome::PodExists,
+            Err(error) => kubernetes(&error),
+        }
+    }
+
+    fn drop_pod(&mut self, worker: &PodName, uid: &str) -> Outcome {
+        let options = DeleteOptions {
+            grace_period_seconds: Some(0),
+            preconditions: Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            },
+            ..DeleteOptions::default()
+        };
+        let name = worker.as_str();
+        let cluster = &mut self.world.cluster;
+        match cluster.delete_pod(NAMESPACE, name, &options, self.now) {
+            Ok(_) => Outcome::PodDeleted,
+            Err(error) if error.reason == Reason::NotFound => Outcome::NoPod,
+            Err(error) if error.reason == Reason::Conflict => Outcome::PodChanged,
             Err(error) => kubernetes(&error),
         }
     }

@@ -13,6 +13,8 @@ const REASONS_WITHIN: TimeDelta = TimeDelta::minutes(2);
 const RECOVERED_WITHIN: TimeDelta = TimeDelta::minutes(20);
 /// After the last fault nothing without a cause is left.
 const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(20);
+/// A pod that nobody knows runs ten minutes before its log is believed, and only then its registration is left over.
+const UNKNOWN_POD_TAKES: TimeDelta = TimeDelta::minutes(15);
 /// How often it is looked whether that is so.
 const LOOK_EVERY: TimeDelta = TimeDelta::seconds(5);
 /// Then, for this long, nothing happens any more.
@@ -30,6 +32,11 @@ pub(crate) fn play(history: History, trace: Trace) -> Played {
     let mut sim = Sim::new(history, trace);
     let last_fault = sim.at(last_fault);
     sim.run_until(last_fault);
+    let within = if sim.history.looks_foreign() {
+        SETTLED_WITHIN + UNKNOWN_POD_TAKES
+    } else {
+        SETTLED_WITHIN
+    };
     let reasons_within = if sim.history.loses_deliveries() {
         RECOVERED_WITHIN
     } else {
@@ -58,7 +65,7 @@ pub(crate) fn play(history: History, trace: Trace) -> Played {
         if why.is_ok() {
             break;
         }
-        if settling >= SETTLED_WITHIN {
+        if settling >= within {
             why = sim.settled(Jobs::MayRun);
             break;
         }
@@ -113,6 +120,8 @@ fn still(sim: &mut Sim) {
     }
     if let Err(why) = sim.settled(Jobs::MayRun) {
         sim.violated(format!("all was settled, and then {why}"));
+    } else if sim.anybody_hides() {
+        // It goes on trying.
     } else if begun > 0 {
         sim.violated(format!("all is settled, and {begun} effects were begun"));
     } else if rounds > STILL_ROUNDS {

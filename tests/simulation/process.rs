@@ -357,10 +357,13 @@ impl Sim {
             return;
         }
         self.last_term += 1;
+        let mut machine = Machine::new(self.config.clone());
+        machine.observe(Observation::Alerts(self.tables.alerts.clone()));
+        machine.observe(Observation::Scopes(self.tables.recent_scopes()));
         let term = Term {
             id: self.last_term,
             lease,
-            machine: Machine::new(self.config.clone()),
+            machine,
             wanted: true,
             reading: false,
             last_round: None,
@@ -571,11 +574,16 @@ impl Sim {
         let Some(rows) = rows else {
             return self.set_tick(id);
         };
+        let gone = self.tables.gone_scopes();
+        let Some(term) = self.term(id) else {
+            return;
+        };
         let Rows {
             begun,
             jobs,
             workers,
         } = *rows;
+        term.machine.observe(Observation::GoneScopes(gone));
         term.machine.observe(Observation::Rows {
             jobs,
             workers,

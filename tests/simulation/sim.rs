@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
+use rise_model::cluster::WORKER_ANNOTATION;
 use rise_model::config::{Apps, Routing, StagingRepositories};
 use rise_model::effects::{Action, Effect, Outcome};
 use rise_model::intake::{Headers, Intake, IntakeRules, clean, decide};
@@ -11,18 +12,20 @@ use rise_model::machine::MachineConfig;
 use rise_model::rows::DemandKey;
 use rise_model::{JobId, PodName, Status, Time};
 use sandbox::world::World;
-use sandbox::world::cluster::DeleteOptions;
+use sandbox::world::cluster::{DeleteOptions, Kind, PatchType};
 use sandbox::world::github::{
     AccountId, AppKind, Delivery, DeliveryStatus, InstallationId, JobId as GitHubJobId,
     RunnerId as GitHubRunnerId,
 };
+
+use serde_json::json;
 
 use crate::chance::{Chance, Draw};
 use crate::history::{Call, History, Moment, Trouble, What};
 use crate::process::{Heard, Process, Read, TermId};
 use crate::recovery;
 use crate::setup;
-use crate::tables::{Lease, Tables};
+use crate::tables::{InstallationEvent, Lease, Tables};
 use crate::trace::{self, Trace};
 
 pub(crate) const NAMESPACE: &str = "default";
@@ -374,7 +377,8 @@ impl Sim {
             // Questions, and that they were asked, change nothing.
             let asks = matches!(
                 action.effect,
-                Effect::GetJob { .. }
+                Effect::EnsureRunnerGroup { .. }
+                    | Effect::GetJob { .. }
                     | Effect::GetRun { .. }
                     | Effect::ListRunners { .. }
                     | Effect::RecordJob { change: None, .. }
@@ -491,7 +495,22 @@ impl Sim {
                     self.wake_all();
                 }
             }
-            Ok(Intake::Log { .. } | Intake::Staging { .. }) => {}
+            Ok(Intake::Log { row, .. }) => {
+                if let Some(installation) = row.installation
+                    && row.event.starts_with("installation.")
+                {
+                    let event = InstallationEvent {
+                        event: row.event,
+                        installation,
+                        entity: row.entity.id,
+                        app: row.app,
+                        received_at: self.now,
+                    };
+                    self.note(|| format!("delivered {event:?}"));
+                    self.tables.record_event(event);
+                }
+            }
+            Ok(Intake::Staging { .. }) => {}
             Err(refused) => self.violated(format!("a delivery was refused: {refused}")),
         }
         self.check_statuses();
@@ -577,6 +596,13 @@ impl Sim {
             What::VersionRefused { .. } => self.world.github.refuse_runner_version(true),
             What::WatchExpired => cluster.compact(),
             What::PodDeleted { which } => self.delete_pod_by_others(which),
+            What::Uninstalled { account } => {
+                // It may have been removed before.
+                let login = self.login(account);
+                let _ = self.world.github.uninstall(&login, now);
+            }
+            What::RowLost { which, annotated } => self.lose_row(which, annotated),
+            What::RowAsBefore { which } => self.row_as_before(which),
             What::KillStuck { board, .. } => {
                 cluster
                     .set_kill_stuck(&setup::board(board), true, now)
@@ -584,7 +610,7 @@ impl Sim {
             }
             What::Suspended { account, .. } => {
                 let account = self.login(account);
-                self.world.github.suspend(&account, now).unwrap();
+                let _ = self.world.github.suspend(&account, now);
             }
             What::Reinstalled { account } => self.reinstall(account),
             What::Renamed { account, number } => {
@@ -634,7 +660,8 @@ impl Sim {
         } else {
             AppKind::Organization
         };
-        self.world.github.uninstall(&login, now).unwrap();
+        // It may have been removed before.
+        let _ = self.world.github.uninstall(&login, now);
         self.world.github.install(&login, app, now).unwrap();
         if suspended {
             self.world.github.suspend(&login, now).unwrap();
@@ -683,7 +710,8 @@ impl Sim {
             }
             What::Suspended { account, .. } => {
                 let account = self.login(account);
-                self.world.github.unsuspend(&account, now).unwrap();
+                // It may have been removed meanwhile.
+                let _ = self.world.github.unsuspend(&account, now);
             }
             // They begin again, go on, or end by themselves.
             What::Job { .. }
@@ -702,7 +730,58 @@ impl Sim {
             | What::PodDeleted { .. }
             | What::Reinstalled { .. }
             | What::Renamed { .. }
+            | What::Uninstalled { .. }
+            | What::RowLost { .. }
+            | What::RowAsBefore { .. }
             | What::LyingNotFound { .. } => {}
+        }
+    }
+
+    /// A live row whose pod lives.
+    fn some_row(&self, which: usize) -> Option<PodName> {
+        let lives = |name: &PodName| {
+            let pod = self.world.cluster.pod(name.as_str());
+            pod.is_some_and(|pod| !pod.is_terminal())
+        };
+        let rows = self.tables.workers.values().map(|worker| &worker.row);
+        let live: Vec<_> = rows
+            .filter(|row| row.is_live() && lives(&row.name))
+            .collect();
+        live.get(which % live.len().max(1))
+            .map(|row| row.name.clone())
+    }
+
+    fn lose_row(&mut self, which: usize, annotated: bool) {
+        let Some(name) = self.some_row(which) else {
+            return;
+        };
+        self.note(|| format!("the row of {name} is lost"));
+        self.tables.workers.remove(&name);
+        self.worker_statuses.remove(&name);
+        if !annotated {
+            let nothing = json!({ "metadata": { "annotations": { WORKER_ANNOTATION: null } } });
+            let (cluster, now) = (&mut self.world.cluster, self.now);
+            let patched = cluster.patch(
+                Kind::Pod,
+                NAMESPACE,
+                name.as_str(),
+                PatchType::Merge,
+                &nothing,
+                now,
+            );
+            patched.unwrap();
+        }
+    }
+
+    fn row_as_before(&mut self, which: usize) {
+        let Some(name) = self.some_row(which) else {
+            return;
+        };
+        self.note(|| format!("the row of {name} has no added columns"));
+        if let Some(worker) = self.tables.workers.get_mut(&name) {
+            worker.row.epoch = None;
+            worker.row.runner = None;
+            worker.row.pod_created_at = None;
         }
     }
 

@@ -4,13 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
+use rise_model::alerts::Alert;
 use rise_model::effects::PodFacts;
 use rise_model::intake::{JobAction, JobRow as Told};
 use rise_model::jobs::JobChange;
 use rise_model::plan::Ask;
 use rise_model::rows::{Demand, JobRow, NamedBy, WorkerRow};
 use rise_model::workers::{CondemnReason, Finish};
-use rise_model::{EntityId, Epoch, InstallationId, JobId, PodName, RunnerId, Status, Time};
+use rise_model::{
+    AppId, EntityId, Epoch, InstallationId, JobId, PodName, RunnerId, ScopeKey, Status, Time,
+};
 
 use crate::recovery::Deliveries;
 
@@ -55,10 +58,24 @@ pub(crate) struct Worker {
     pub(crate) failure: Option<String>,
 }
 
+/// A row of `installation_events` about an installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InstallationEvent {
+    pub(crate) event: String,
+    pub(crate) installation: InstallationId,
+    pub(crate) entity: Option<EntityId>,
+    pub(crate) app: AppId,
+    pub(crate) received_at: Time,
+}
+
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) workers: BTreeMap<PodName, Worker>,
+    /// The open ones.
+    pub(crate) alerts: Vec<Alert>,
+    /// What was delivered of installations, in order.
+    events: Vec<InstallationEvent>,
     epoch: Epoch,
     holder: Option<Holder>,
     expires_at: Option<Time>,
@@ -70,6 +87,8 @@ impl Tables {
         Self {
             jobs: BTreeMap::new(),
             workers: BTreeMap::new(),
+            alerts: Vec::new(),
+            events: Vec::new(),
             epoch: Epoch(0),
             holder: None,
             expires_at: None,
@@ -506,6 +525,80 @@ impl Tables {
                 worker.row.deregistered_at.get_or_insert(now);
             },
         )
+    }
+
+    /// The newest demand of each scope.
+    pub(crate) fn recent_scopes(&self) -> Vec<Demand> {
+        let mut newest: BTreeMap<ScopeKey, &WorkerRow> = BTreeMap::new();
+        for worker in self.workers.values() {
+            let row = newest
+                .entry(worker.row.demand.key().scope)
+                .or_insert(&worker.row);
+            if worker.row.created_at > row.created_at {
+                *row = &worker.row;
+            }
+        }
+        newest.values().map(|row| row.demand.clone()).collect()
+    }
+
+    /// What the job asked for that names a pod.
+    pub(crate) fn job_of(&self, pod: &PodName) -> Option<Demand> {
+        let mut naming = self
+            .jobs
+            .values()
+            .filter(|job| job.pod.as_ref() == Some(pod));
+        naming.next().map(|job| job.demand.clone())
+    }
+
+    /// Inserts the row of a pod that has none.
+    pub(crate) fn adopt(&mut self, lease: Lease, row: &WorkerRow) -> Write {
+        if !self.leads(lease) {
+            return Write::Deposed;
+        }
+        if self.workers.contains_key(&row.name) {
+            return Write::NotWritten;
+        }
+        let row = WorkerRow {
+            epoch: Some(lease.epoch),
+            ..row.clone()
+        };
+        self.workers
+            .insert(row.name.clone(), Worker { row, failure: None });
+        Write::Written
+    }
+
+    /// An installation event was delivered.
+    pub(crate) fn record_event(&mut self, event: InstallationEvent) {
+        self.events.push(event);
+    }
+
+    /// The scopes of workers whose installation is deleted or suspended and no newer one is there.
+    pub(crate) fn gone_scopes(&self) -> Vec<(ScopeKey, Time)> {
+        let gone = |demand: &Demand| {
+            let of_it = |event: &&InstallationEvent| event.installation == demand.installation;
+            let last = self.events.iter().rev().find(of_it)?;
+            let ends = ["installation.deleted", "installation.suspend"];
+            let newer = self.events.iter().rev().take_while(|event| *event != last);
+            let mut again = newer.filter(|event| {
+                event.entity == Some(demand.entity)
+                    && event.app == last.app
+                    && ["installation.created", "installation.unsuspend"]
+                        .contains(&event.event.as_str())
+            });
+            (ends.contains(&last.event.as_str()) && again.next().is_none())
+                .then(|| (demand.key().scope, last.received_at))
+        };
+        let rows = self.workers.values().map(|worker| &worker.row);
+        rows.filter_map(|row| gone(&row.demand)).collect()
+    }
+
+    /// Which alerts are open.
+    pub(crate) fn set_alerts(&mut self, lease: Lease, alerts: &[Alert]) -> Write {
+        if !self.leads(lease) {
+            return Write::Deposed;
+        }
+        self.alerts = alerts.to_vec();
+        Write::Written
     }
 
     /// Jobs that moved on meanwhile are no trouble.

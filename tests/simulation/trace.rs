@@ -76,6 +76,16 @@ pub(crate) fn effect(effect: &Effect) -> String {
         Effect::Condemn { worker, reason, .. } => format!("condemn {worker}: {}", reason.as_str()),
         Effect::TakeBack { worker } => format!("take back {worker}"),
         Effect::RecordDeregistered { worker } => format!("record deregistered {worker}"),
+        Effect::DropPod { worker, .. } => format!("drop pod {worker}"),
+        Effect::FindJobOf { worker } => format!("find the job of {worker}"),
+        Effect::AdoptWorker { row } => format!("adopt {} {:?}", row.name, row.condemned),
+        Effect::SetAlerts { alerts } => {
+            let keys: Vec<String> = alerts
+                .iter()
+                .map(|alert| format!("{} {}", alert.key.name, alert.key.subject))
+                .collect();
+            format!("alerts {keys:?}")
+        }
         Effect::Deliveries(app, effect) => format!("deliveries of {app}: {effect:?}"),
         Effect::SetWaiting { reasons } => {
             let told: Vec<String> = reasons

@@ -35,6 +35,14 @@ impl std::str::FromStr for Repository {
     }
 }
 
+/// Reads an id of GitHub's.
+pub(super) fn number(text: &str) -> Result<i64, &'static str> {
+    match text.parse() {
+        Ok(id) if id > 0 => Ok(id),
+        _ => Err("an id is a number above zero"),
+    }
+}
+
 /// Reads an account's id.
 pub(super) fn entity_id(text: &str) -> Result<EntityId, &'static str> {
     match text.parse() {

@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use services::store::migrate::{self, MigrationStatus};
+use services::store::migrate::{self, Migrated, MigrationStatus};
 
 use super::Context;
 use crate::block_on;
@@ -22,6 +22,9 @@ pub(super) fn run(context: &Context, command: Db) -> Outcome {
 struct Report<'a> {
     schema: &'a str,
     missing: usize,
+    /// Columns that tables of an older service lacked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added: Option<&'a [String]>,
     migrations: &'a [MigrationStatus],
 }
 
@@ -29,6 +32,7 @@ impl<'a> Report<'a> {
     fn of(schema: &'a str, migrations: &'a [MigrationStatus]) -> Self {
         Self {
             schema,
+            added: None,
             missing: migrations.iter().filter(|m| !m.applied).count(),
             migrations,
         }
@@ -44,10 +48,17 @@ fn migrate(context: &Context, show: Show) -> Outcome {
         let after = migrate::migrate(url, schema).await?;
         Ok((before, after))
     })?;
+    let Migrated { added, migrations } = after;
     let mut output = Output::stdout();
     match show.format() {
-        Format::Json => output.json(&Report::of(schema, &after))?,
+        Format::Json => output.json(&Report {
+            added: Some(&added),
+            ..Report::of(schema, &migrations)
+        })?,
         Format::Text => {
+            for column in &added {
+                output.line(format!("added {column}, which these tables lacked"))?;
+            }
             let new: Vec<_> = before.iter().filter(|m| !m.applied).collect();
             for migration in &new {
                 output.line(format!(
@@ -55,7 +66,7 @@ fn migrate(context: &Context, show: Show) -> Outcome {
                     migration.version, migration.description
                 ))?;
             }
-            let known = after.len();
+            let known = migrations.len();
             output.line(match new.len() {
                 0 => format!("the schema {schema} has all {known} migrations already"),
                 _ => format!("the schema {schema} now has all {known} migrations"),

@@ -105,7 +105,38 @@ pub(crate) struct Scheduler {
     pub(crate) config: SchedulerConfig,
 }
 
+/// What `rise trace` needs.
+#[derive(Debug)]
+pub(crate) struct TraceAccess {
+    /// Where webhook intake is.
+    pub(crate) url: reqwest::Url,
+    /// Its bearer token.
+    pub(crate) secret: SecretString,
+    /// Where GitHub's API is.
+    pub(crate) github_api: reqwest::Url,
+    /// A token for it; it answers without one too.
+    pub(crate) github_token: Option<SecretString>,
+}
+
 impl Configuration {
+    /// What `rise trace` needs.
+    pub(crate) fn trace(&self, variables: &Variables) -> Result<TraceAccess, Failure> {
+        let mut asking = Asking::of(variables);
+        let url = ask_intake(&mut asking);
+        let secret = asking.secret(Variable::TraceApiSecret);
+        let github_api = ask_github_api(&mut asking);
+        let github_token = asking.optional(Variable::GithubToken).map(Into::into);
+        let access = (|| {
+            Some(TraceAccess {
+                url: url?,
+                secret: secret?,
+                github_api: github_api?,
+                github_token,
+            })
+        })();
+        self.all_or_problems(asking, access)
+    }
+
     /// What commands that only read and write tables need.
     pub(crate) fn database(&self, variables: &Variables) -> Result<Database, Failure> {
         let mut asking = Asking::of(variables);
@@ -183,12 +214,7 @@ impl Configuration {
                 kubernetes: self.file.kubernetes,
                 config: SchedulerConfig {
                     environment: self.environment().clone(),
-                    machine: MachineConfig {
-                        pools: self.file.pools.clone(),
-                        caps: self.file.caps.clone(),
-                        rules: self.file.rules,
-                        recovery: self.recovery(),
-                    },
+                    machine: self.machine(),
                     section: self.file.scheduler,
                     dashboard_token,
                 },
@@ -208,6 +234,17 @@ impl Configuration {
             apps: self.file.apps,
             rules,
         })
+    }
+
+    /// What the scheduler's decisions are made with.
+    pub(crate) fn machine(&self) -> MachineConfig {
+        MachineConfig {
+            pools: self.file.pools.clone(),
+            caps: self.file.caps.clone(),
+            rules: self.file.rules,
+            runner_prefix: self.environment().runner_prefix.clone(),
+            recovery: self.recovery(),
+        }
     }
 
     fn all_or_problems<T>(&self, asking: Asking<'_>, settings: Option<T>) -> Result<T, Failure> {
@@ -314,6 +351,21 @@ fn ask_github_api(asking: &mut Asking<'_>) -> Option<reqwest::Url> {
         Some(_) => asking.parsed(Variable::GithubApiUrl, parse),
         None => reqwest::Url::parse(GITHUB_API).ok(),
     }
+}
+
+fn ask_intake(asking: &mut Asking<'_>) -> Option<reqwest::Url> {
+    for variable in [Variable::RiseUrl, Variable::ProdUrl] {
+        if asking.optional(variable).is_some() {
+            let parse = |text: &str| match reqwest::Url::parse(text) {
+                Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+                Ok(_) | Err(_) => Err(Problem::new(format!("{variable} is `{text}`"))
+                    .hint("write the URL of webhook intake, such as https://ghfe.example")),
+            };
+            return asking.parsed(variable, parse);
+        }
+    }
+    asking.missing("RISE_URL (or PROD_URL)");
+    None
 }
 
 fn ask_cluster(asking: &mut Asking<'_>) -> Option<KubeSource> {

@@ -29,6 +29,12 @@ pub(crate) enum Variable {
     GhappPersonalPrivateKey,
     /// Where GitHub's API is.
     GithubApiUrl,
+    /// A token for GitHub's public API.
+    GithubToken,
+    /// Where webhook intake is.
+    RiseUrl,
+    /// The same of production, by the replaced service's name.
+    ProdUrl,
     /// The text of a kubeconfig.
     K8sKubeconfig,
     /// The path of a kubeconfig.
@@ -47,7 +53,7 @@ pub(crate) enum Variable {
 
 impl Variable {
     /// All of them, in the order in which they are told.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Prod,
         Self::StagingUrl,
         Self::PostgresUrl,
@@ -56,6 +62,9 @@ impl Variable {
         Self::GhappOrgPrivateKey,
         Self::GhappPersonalPrivateKey,
         Self::GithubApiUrl,
+        Self::GithubToken,
+        Self::RiseUrl,
+        Self::ProdUrl,
         Self::K8sKubeconfig,
         Self::Kubeconfig,
         Self::DashboardToken,
@@ -76,6 +85,9 @@ impl Variable {
             Self::GhappOrgPrivateKey => "GHAPP_ORG_PRIVATE_KEY",
             Self::GhappPersonalPrivateKey => "GHAPP_PERSONAL_PRIVATE_KEY",
             Self::GithubApiUrl => "GITHUB_API_URL",
+            Self::GithubToken => "GITHUB_TOKEN",
+            Self::RiseUrl => "RISE_URL",
+            Self::ProdUrl => "PROD_URL",
             Self::K8sKubeconfig => "K8S_KUBECONFIG",
             Self::Kubeconfig => "KUBECONFIG",
             Self::DashboardToken => "DASHBOARD_TOKEN",
@@ -94,12 +106,15 @@ impl Variable {
             | Self::TraceApiSecret
             | Self::GhappOrgPrivateKey
             | Self::GhappPersonalPrivateKey
+            | Self::GithubToken
             | Self::K8sKubeconfig
             | Self::DashboardToken
             | Self::RiseConfigToml => Secrecy::Hidden,
             Self::Prod
             | Self::StagingUrl
             | Self::GithubApiUrl
+            | Self::RiseUrl
+            | Self::ProdUrl
             | Self::Kubeconfig
             | Self::Port
             | Self::Loglevel

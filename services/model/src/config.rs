@@ -361,8 +361,26 @@ pub struct Rules {
     pub concluded_for: Span,
     /// A pod that goes on this long after it was ended is deleted.
     pub kill_within: Span,
+    /// A killed and deleted pod that has not gone this long after its grace is stuck.
+    pub kill_stuck_after: Span,
+    /// A runner took a job this long ago that nobody told us of, and left: somebody should look.
+    pub job_unaccounted_after: Span,
     /// The runners of a scope are listed this often while one of its workers needs an answer.
     pub runners_every: Span,
+    /// A registration without row and pod goes after two sightings at least this far apart.
+    pub leftovers_apart: Span,
+    /// Such registrations are looked for this long after the last row of a scope ended, …
+    pub leftovers_for: Span,
+    /// … and this often in any case.
+    pub scopes_every: Span,
+    /// A board that has been NotReady for this long is dead if GitHub says so too.
+    pub board_dead_after: Span,
+    /// A third of the boards NotReady within this time: it is not the boards.
+    pub boards_suspect_within: Span,
+    /// The cluster must have answered for this long before boards are believed to be dead again.
+    pub boards_suspect_for: Span,
+    /// A worker whose scope is gone may run this long.
+    pub scope_gone_after: Span,
     /// A job that looks wrong is asked about when it was silent for this long.
     pub job_wrong_for: Span,
     /// Any other job is asked about when it was silent for this long.
@@ -375,6 +393,8 @@ pub struct Rules {
     pub job_stuck_after: Span,
     /// Questions about jobs under way at once, at most.
     pub jobs_asked_at_once: usize,
+    /// A scheduler of another kind counts as gone so long after the last sign of it.
+    pub other_scheduler_lasts: Span,
     /// So many calls in a row without an answer open a breaker.
     pub breaker_opens_after: usize,
     /// While a breaker is open, one probe is sent this often.

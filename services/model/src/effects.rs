@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::alerts::Alert;
 use crate::cluster::Pod;
 use crate::deliveries::{DeliveryEffect, DeliveryOutcome};
 use crate::dependencies::{Hindrance, Party};
@@ -44,6 +45,8 @@ pub enum Key {
     Installation(Party),
     /// The log of tokens of an installation that could not be had.
     AuthAttempt(Party),
+    /// What a person should look at.
+    Alerts,
     /// The deliveries of an App.
     Deliveries(AppId),
 }
@@ -180,6 +183,23 @@ pub enum Effect {
         /// The version that was seen; `None` where only the object matters.
         resource_version: Option<ResourceVersion>,
     },
+    /// Delete a pod of a dead board, without grace.
+    DropPod {
+        /// Which.
+        worker: PodName,
+        /// The object that was seen.
+        uid: PodUid,
+    },
+    /// Look for the job that names a pod.
+    FindJobOf {
+        /// Which pod.
+        worker: PodName,
+    },
+    /// Write the row of a pod that has none.
+    AdoptWorker {
+        /// The row.
+        row: Box<WorkerRow>,
+    },
     /// Read a pod's log for the runner's marks.
     ReadLog {
         /// Which.
@@ -238,6 +258,11 @@ pub enum Effect {
     RecordDeregistered {
         /// Which.
         worker: PodName,
+    },
+    /// Write which alerts are open: all others are closed.
+    SetAlerts {
+        /// The open ones.
+        alerts: Vec<Alert>,
     },
     /// A step of recovering an App's deliveries.
     Deliveries(AppId, DeliveryEffect),
@@ -358,6 +383,8 @@ pub enum Outcome {
     InstallationDeleted(bool),
     /// All runners of a scope.
     Runners(Vec<Runner>),
+    /// What the job asked for that names a pod, if one does.
+    JobOf(Option<Box<Demand>>),
     /// GitHub does not have the runner (any more).
     RunnerGone,
     /// GitHub says that the runner has a job.
@@ -376,6 +403,8 @@ pub enum Outcome {
     Log(LogEvidence),
     /// What tells why a pod failed.
     Diagnostics(Value),
+    /// Somebody else holds a lock on all workers' rows; nothing was written.
+    Locked,
     /// What came of a step of recovering deliveries.
     Deliveries(DeliveryOutcome),
     /// The statement changed its row.
@@ -424,11 +453,15 @@ impl Effect {
             Self::KillPod { .. }
             | Self::CreatePod { .. }
             | Self::GetPod { .. }
-            | Self::DeletePod { .. } => Some(Party::Kubernetes),
+            | Self::DeletePod { .. }
+            | Self::DropPod { .. } => Some(Party::Kubernetes),
             Self::Reserve { .. }
             | Self::MoveInstallation { .. }
             | Self::ReadInstallationLog { .. }
             | Self::LogAuthAttempt { .. }
+            | Self::FindJobOf { .. }
+            | Self::AdoptWorker { .. }
+            | Self::SetAlerts { .. }
             | Self::RecordJob { .. }
             | Self::ReadLog { .. }
             | Self::Diagnose { .. }

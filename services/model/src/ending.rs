@@ -5,6 +5,7 @@
 //! job that began without an end; then its runner is deleted, and its log is read once more a minute later before its
 //! pod is killed.
 
+use crate::by_log::by_log;
 use crate::cluster::Pod;
 use crate::log::LoggedJob;
 use crate::rows::WorkerRow;
@@ -24,6 +25,10 @@ enum LogSays {
 /// Decides over a pod that runs and whose row knows it.
 pub(crate) fn running(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
     let row = facts.row;
+    let by_its_log = row.condemned.is_some_and(CondemnReason::goes_by_log);
+    if facts.scope_gone || by_its_log {
+        return by_log(facts, pod);
+    }
     if row.is_bound() {
         return if row.condemned.is_some() && row.is_live() {
             Verdict::TakeBack
@@ -167,6 +172,15 @@ fn go_on(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
     if !row.is_live() && row.ended_by_us() {
         return kill(facts, pod);
     }
+    // GitHub may say that it removed a runner, or does not have it, and have it all the same: a list tells.
+    match facts.runner.last().filter(|last| *last > deregistered) {
+        None => return Verdict::Keep,
+        Some(_) => match facts.runner.state() {
+            Some(RunnerState::Absent) => {}
+            Some(RunnerState::Idle | RunnerState::Offline) => return Verdict::Deregister,
+            Some(RunnerState::Busy) | None => return Verdict::Keep,
+        },
+    }
     let look_at = deregistered + facts.rules.reads_apart.delta();
     if facts.now < look_at {
         return Verdict::Keep;
@@ -182,7 +196,7 @@ fn go_on(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
 }
 
 /// The row is closed: the pod is ended so that its log stays; one that does not end is deleted.
-fn kill(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
+pub(crate) fn kill(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
     if pod.deletion_at.is_some() {
         return Verdict::Keep;
     }

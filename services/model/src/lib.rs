@@ -7,7 +7,10 @@
 //! what is known, [`plan`] for how demand meets supply, [`workers`] for how a worker begins and ends, and [`machine`] for how
 //! these become effects.
 
+pub mod alerts;
+pub mod boards;
 pub mod budget;
+mod by_log;
 pub mod cluster;
 pub mod config;
 pub mod deliveries;
@@ -21,6 +24,7 @@ pub mod jobs;
 pub mod labels;
 pub mod log;
 pub mod machine;
+pub mod other;
 pub mod plan;
 mod provision;
 pub mod redact;
@@ -32,8 +36,11 @@ pub mod state;
 mod surplus;
 #[cfg(test)]
 mod testing;
+pub mod trace;
 pub mod view;
 pub mod waiting;
+#[cfg(test)]
+mod wire_tests;
 pub mod words;
 pub mod workers;
 

@@ -3,6 +3,8 @@
 //!
 //! Nothing in here must survive: where a worker stands is in its row. Losing the memory only delays.
 
+mod adopt;
+mod alerts;
 mod asking;
 #[cfg(test)]
 mod budget_tests;
@@ -17,6 +19,11 @@ mod ending_tests;
 mod installations;
 #[cfg(test)]
 mod installations_tests;
+mod leftovers;
+#[cfg(test)]
+mod lost_tests;
+#[cfg(test)]
+mod other_tests;
 mod outcomes;
 mod reads;
 mod rounds;
@@ -25,6 +32,8 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::alerts::Alert;
+use crate::boards::{Suspicion, suspicion};
 use crate::budget::{Budget, Budgets};
 use crate::cluster::{Node, Pod};
 use crate::config::{Caps, Pool, Rules};
@@ -33,9 +42,10 @@ use crate::dependencies::{Breakers, Party};
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::jobs::JobChange;
 use crate::log::LogEvidence;
+use crate::other::{Lookout, OtherScheduler};
 use crate::plan::Plan;
 use crate::provision::Provision;
-use crate::rows::{DemandKey, JobRow, WorkerRow};
+use crate::rows::{Demand, DemandKey, JobRow, WorkerRow};
 use crate::runners::RunnerHistory;
 use crate::view::ClusterView;
 use crate::{EntityId, JobId, NodeName, PodName, RunnerGroupId, ScopeKey, Status, Time};
@@ -49,6 +59,8 @@ pub struct MachineConfig {
     pub caps: Caps,
     /// Times and limits.
     pub rules: Rules,
+    /// What the names of this environment's runners begin with.
+    pub runner_prefix: String,
     /// How missed deliveries are recovered, if they are here.
     pub recovery: Option<Recovery>,
 }
@@ -89,6 +101,13 @@ pub enum Observation {
     Node(Box<Node>, Time),
     /// A watch says that a node is gone.
     NodeGone(NodeName, Time),
+    /// The alerts that are open in the table.
+    Alerts(Vec<Alert>),
+    /// The scopes that had a worker in the last days.
+    Scopes(Vec<Demand>),
+    /// The scopes of present workers that GitHub lets us see no more, by what it delivered.
+    /// Each with the time at which that was heard.
+    GoneScopes(Vec<(ScopeKey, Time)>),
 }
 
 /// A demand key that is not tried for a while.
@@ -105,6 +124,8 @@ struct LogRead {
     /// When that reading was begun.
     begun: Option<Time>,
     failing_since: Option<Time>,
+    /// Since when every reading was whole and without an unfinished job.
+    free_since: Option<Time>,
 }
 
 /// An action without an answer yet.
@@ -166,6 +187,20 @@ pub struct Machine {
     /// Workers that may be given up in this round.
     surplus: BTreeSet<PodName>,
     github_not_assigning: bool,
+    /// The alerts that the table has open, once they were read.
+    open_alerts: Option<alerts::Open>,
+    leftovers: leftovers::Leftovers,
+    /// Since when pods are seen that have no row.
+    rowless: BTreeMap<PodName, Time>,
+    /// When it was heard that a scope is gone.
+    gone: BTreeMap<ScopeKey, Time>,
+    /// When a call was begun that showed a scope to be there: deliveries may come in any order.
+    scopes_answered: BTreeMap<ScopeKey, Time>,
+    /// Since when the API server answers again after a silence that this leader saw.
+    answering_since: Option<Time>,
+    suspicion: Suspicion,
+    /// Whether a scheduler of another kind is at work.
+    lookout: Lookout,
     /// Where the recovery of deliveries stands.
     recoveries: Recoveries,
     decided_at: Option<Time>,
@@ -209,6 +244,14 @@ impl Machine {
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
             github_not_assigning: false,
+            open_alerts: None,
+            leftovers: leftovers::Leftovers::default(),
+            rowless: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            scopes_answered: BTreeMap::new(),
+            answering_since: None,
+            suspicion: Suspicion::None,
+            lookout: Lookout::default(),
             recoveries: Recoveries::new(),
             round: 0,
             decided_at: None,
@@ -226,16 +269,26 @@ impl Machine {
                 begun,
             } => self.observe_rows(jobs, workers, begun),
             Observation::Pods { pods, begun } => {
+                self.look_at_pods(&pods);
                 let before = self.cluster.as_of();
                 self.cluster.pods_listed(pods, begun);
                 self.cluster_listed(before, begun);
             }
-            Observation::Nodes { nodes, begun } => self.cluster.nodes_listed(nodes, begun),
             Observation::Budgets(told) => self.budgets.told(told),
-            Observation::Pod(pod, at) => self.cluster.pod_seen(*pod, at),
+            Observation::Nodes { nodes, begun } => {
+                self.note_answer(begun);
+                self.cluster.nodes_listed(nodes, begun);
+            }
+            Observation::Pod(pod, at) => {
+                self.look_at_pods(std::slice::from_ref(&*pod));
+                self.cluster.pod_seen(*pod, at);
+            }
             Observation::PodGone(name, at) => self.cluster.pod_gone(&name, at),
             Observation::Node(node, at) => self.cluster.node_seen(*node, at),
             Observation::NodeGone(name, at) => self.cluster.node_gone(&name, at),
+            Observation::Alerts(alerts) => self.alerts_read(alerts),
+            Observation::Scopes(demands) => self.scopes_read(demands),
+            Observation::GoneScopes(scopes) => self.gone = scopes.into_iter().collect(),
         }
     }
 
@@ -244,6 +297,9 @@ impl Machine {
             return;
         }
         self.began.get_or_insert(begun);
+        // A row that ended since the last read may be missing from this one.
+        self.note_scopes();
+        self.lookout.see_rows(&workers, begun);
         let mut old = std::mem::take(&mut self.workers);
         let newer = |name: &PodName| self.written.get(name).is_some_and(|at| *at >= begun);
         for mut row in workers {
@@ -283,6 +339,24 @@ impl Machine {
         self.jobs = jobs;
         self.rows_as_of = Some(begun);
         self.learn_names();
+        self.note_scopes();
+    }
+
+    /// Whether GitHub lets us see a scope no more.
+    fn is_gone(&self, scope: &ScopeKey) -> bool {
+        let answered = self.scopes_answered.get(scope);
+        self.gone
+            .get(scope)
+            .is_some_and(|told| answered.is_none_or(|answered| answered < told))
+    }
+
+    /// A list that comes long after the one before tells that the API server was away.
+    fn note_answer(&mut self, begun: Time) {
+        let stale_after = self.config.rules.cluster_stale_after.delta();
+        let before = self.cluster.as_of();
+        if before.is_some_and(|before| begun - before >= stale_after) {
+            self.answering_since = Some(begun);
+        }
     }
 
     /// One round: what should be done now. Keys with an action in flight are left out.
@@ -294,16 +368,27 @@ impl Machine {
         self.round += 1;
         self.decided_at = Some(now);
         self.retry_at.retain(|_, at| *at > now);
+        if self.other_scheduler(now).is_some() {
+            self.plan = Plan::beside_another(&self.jobs);
+            self.decide_waiting(now, &mut actions);
+            self.decide_deliveries(now, &mut actions);
+            return actions;
+        }
         let fresh = self.cluster_fresh(now);
         // What to give up follows from who would wait: the plan comes first, and again when rows are about to change.
         self.plan = self.make_plan(now, fresh);
         self.decide_probes(now, &mut actions);
         if fresh {
+            let answering = self.answering_since;
+            self.suspicion = suspicion(&self.cluster, answering, now, &self.config.rules);
             self.find_surplus(now);
+            self.decide_adoptions(now, &mut actions);
             self.decide_workers(now, &mut actions);
             self.decide_finished_pods(now, &mut actions);
+            self.decide_leftovers(now, &mut actions);
             self.decide_lists(now, &mut actions);
             self.decide_gone(now, &mut actions);
+            self.decide_alerts(now, &mut actions);
             self.decide_jobs(now, &mut actions);
             self.plan = self.make_plan(now, fresh);
         }
@@ -340,6 +425,31 @@ impl Machine {
         actions.push(Action { id, key, effect });
     }
 
+    fn look_at_pods(&mut self, pods: &[Pod]) {
+        if let Some(began) = self.began {
+            // A note can be lost; a row of ours tells as well.
+            let ours = |pod: &&Pod| {
+                let row = self.workers.get(&pod.name);
+                row.is_some_and(|row| row.epoch.is_some())
+            };
+            let foreign: Vec<&Pod> = pods.iter().filter(|pod| !ours(pod)).collect();
+            self.lookout.see_pods(foreign, began);
+        }
+    }
+
+    /// A scheduler of another kind that is at work on the same tables: nothing is begun or ended beside it.
+    #[must_use]
+    pub fn other_scheduler(&self, now: Time) -> Option<OtherScheduler> {
+        self.lookout
+            .at_work(now, self.config.rules.other_scheduler_lasts)
+    }
+
+    /// The same as the last round found it.
+    #[must_use]
+    pub fn other_scheduler_then(&self) -> Option<OtherScheduler> {
+        self.other_scheduler(self.decided_at?)
+    }
+
     /// Rounds so far.
     #[must_use]
     pub fn round(&self) -> u64 {
@@ -368,8 +478,10 @@ impl Machine {
     pub fn wake_at(&self) -> Option<Time> {
         let open = self.provisions.values().filter_map(Provision::waits_until);
         let back_offs = self.back_offs.values().map(|back_off| back_off.until);
+        let other = self.other_scheduler_then();
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
+            .chain(other.map(|other| other.until))
             .chain(self.deliveries_due())
             .chain(self.breakers.next_probe())
             .chain(self.room_again_at())

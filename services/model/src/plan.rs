@@ -62,6 +62,19 @@ pub struct Plan {
     pub waiting: BTreeMap<JobId, WaitingReason>,
 }
 
+impl Plan {
+    /// Nothing is planned beside a scheduler of another kind.
+    pub(crate) fn beside_another(jobs: &[JobRow]) -> Self {
+        let pending = jobs.iter().filter(|job| job.status == Status::Pending);
+        Self {
+            asks: Vec::new(),
+            waiting: pending
+                .map(|job| (job.id, WaitingReason::OtherScheduler))
+                .collect(),
+        }
+    }
+}
+
 /// A pool's boards, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolSlots {
@@ -276,7 +289,7 @@ impl<'a> Planner<'a> {
 
 impl Demand {
     /// A worker of an organisation belongs to no repository.
-    fn normalise(&mut self) {
+    pub(crate) fn normalise(&mut self) {
         if self.kind == crate::EntityKind::Organization {
             self.repo_full_name = None;
             self.repo = None;

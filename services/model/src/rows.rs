@@ -57,6 +57,12 @@ impl Demand {
         }
     }
 
+    /// Whether it is known where its runner is registered: not so for a pod of which only labels tell.
+    #[must_use]
+    pub fn scope_is_known(&self) -> bool {
+        self.installation != InstallationId(0)
+    }
+
     /// The scope as GitHub's URLs name it.
     #[must_use]
     pub fn scope_name(&self) -> ScopeName {

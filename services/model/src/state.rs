@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Budget;
 use crate::cluster::{Node, Phase, Readiness};
 use crate::machine::Machine;
+use crate::other::OtherScheduler;
 use crate::plan::slots;
 use crate::{JobId, NodeName, PodName, PoolName, Status, Time};
 
@@ -125,6 +126,9 @@ pub struct StateReport {
     /// What is left of GitHub's hourly calls.
     #[serde(default)]
     pub budgets: Vec<BudgetReport>,
+    /// A scheduler of another kind is at work: nothing is begun beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_scheduler: Option<OtherScheduler>,
     /// What is not called at present.
     #[serde(default)]
     pub breakers: Vec<BreakerReport>,
@@ -164,6 +168,7 @@ pub fn report(machine: &Machine, version: &str, quiet: bool) -> StateReport {
         effects_in_flight: machine.in_flight(),
         cluster_as_of: machine.cluster().as_of(),
         budgets: budgets(machine),
+        other_scheduler: machine.other_scheduler_then(),
         breakers: breakers(machine),
         boards,
         pools,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::boards::silent_since;
 use crate::cluster::{Node, Pod, Readiness};
 use crate::{NodeName, PodName, Time};
 
@@ -118,6 +119,13 @@ impl ClusterView {
                 .get(node)
                 .is_none_or(|seen| seen.thing.ready != Readiness::Ready)
         })
+    }
+
+    /// Since when the node of a pod has not been Ready.
+    #[must_use]
+    pub fn silent_since(&self, pod: &Pod) -> Option<Time> {
+        let node = self.nodes.get(pod.node.as_ref()?)?;
+        silent_since(&node.thing)
     }
 
     /// Every node.

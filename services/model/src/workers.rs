@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::boards::is_dead;
 use crate::cluster::{ContainerState, Phase, Pod, Termination};
 use crate::config::Rules;
 use crate::ending::running;
@@ -46,6 +47,8 @@ pub enum FailureReason {
     RunnerHung,
     /// Its runner was idle while a job was waiting.
     RunnerIdle,
+    /// Its board is dead.
+    NodeUnreachable,
 }
 
 impl FailureReason {
@@ -67,12 +70,13 @@ impl FailureReason {
             Self::RunnerVanished => "runner_vanished",
             Self::RunnerHung => "runner_hung",
             Self::RunnerIdle => "runner_idle",
+            Self::NodeUnreachable => "node_unreachable",
         }
     }
 }
 
 /// Every reason, for reading the table's words.
-const REASONS: [FailureReason; 14] = [
+const REASONS: [FailureReason; 15] = [
     FailureReason::PodAllocationFailure,
     FailureReason::PodFailed,
     FailureReason::PodLost,
@@ -87,6 +91,7 @@ const REASONS: [FailureReason; 14] = [
     FailureReason::RunnerVanished,
     FailureReason::RunnerHung,
     FailureReason::RunnerIdle,
+    FailureReason::NodeUnreachable,
 ];
 
 /// Why a worker is ended by us.
@@ -99,6 +104,10 @@ pub enum CondemnReason {
     Surplus,
     /// Nobody had a job for it.
     Idle,
+    /// GitHub lets us see its account or repository no more.
+    ScopeGone,
+    /// No row, annotation or job tells of its pod.
+    UnknownPod,
 }
 
 impl CondemnReason {
@@ -109,6 +118,8 @@ impl CondemnReason {
             Self::Failure(reason) => reason.as_str(),
             Self::Surplus => "surplus",
             Self::Idle => "idle",
+            Self::ScopeGone => "scope_gone",
+            Self::UnknownPod => "unknown_pod",
         }
     }
 
@@ -118,6 +129,8 @@ impl CondemnReason {
         match word {
             "surplus" => Some(Self::Surplus),
             "idle" => Some(Self::Idle),
+            "scope_gone" => Some(Self::ScopeGone),
+            "unknown_pod" => Some(Self::UnknownPod),
             _ => REASONS
                 .into_iter()
                 .find(|reason| reason.as_str() == word)
@@ -130,7 +143,16 @@ impl CondemnReason {
     pub fn failure(self) -> Option<FailureReason> {
         match self {
             Self::Failure(reason) => Some(reason),
-            Self::Surplus | Self::Idle => None,
+            Self::Surplus | Self::Idle | Self::ScopeGone | Self::UnknownPod => None,
+        }
+    }
+
+    /// GitHub cannot be asked about it: its log decides.
+    #[must_use]
+    pub fn goes_by_log(self) -> bool {
+        match self {
+            Self::ScopeGone | Self::UnknownPod => true,
+            Self::Failure(_) | Self::Surplus | Self::Idle => false,
         }
     }
 }
@@ -198,6 +220,8 @@ pub enum Verdict {
     DeleteUnstarted,
     /// It was condemned, but its pod started after all.
     TakeBack,
+    /// Its board is dead: the pod is deleted without grace, as nobody is there to end it.
+    DropPod,
 }
 
 /// What one verdict is made from.
@@ -211,6 +235,8 @@ pub struct WorkerFacts<'a> {
     pub log: Option<&'a LogEvidence>,
     /// When that reading was begun.
     pub log_read_at: Option<Time>,
+    /// Since when its readings agree that no job is unfinished.
+    pub log_free_since: Option<Time>,
     /// What GitHub's lists said of its runner.
     pub runner: &'a RunnerHistory,
     /// Its board is wanted by others, and no job of its key needs it.
@@ -223,6 +249,12 @@ pub struct WorkerFacts<'a> {
     pub log_gone: bool,
     /// Its board cannot be heard: what its pod looks like is old.
     pub board_silent: bool,
+    /// Since when its board has not been Ready, unless the boards are not to blame.
+    pub board_silent_since: Option<Time>,
+    /// GitHub said of every pending job of its key, since its runner was seen offline, that no runner has it.
+    pub jobs_asked: bool,
+    /// GitHub lets us see its account or repository no more.
+    pub scope_gone: bool,
     /// Many running workers lost their pods in one list: nobody believes it.
     pub pods_vanished: bool,
     /// What making it needs is out of reach, or was lately.
@@ -240,6 +272,9 @@ pub fn judge(facts: WorkerFacts<'_>) -> Verdict {
         Knowledge::Unknown => Verdict::Keep,
         Knowledge::Absent if !facts.row.is_live() => Verdict::Keep,
         Knowledge::Absent => without_pod(facts),
+        Knowledge::Present(pod) if !pod.phase.has_ended() && is_dead(facts) => {
+            on_dead_board(facts, pod)
+        }
         Knowledge::Present(pod) => match pod.phase {
             Phase::Running if facts.row.status == Status::Pending => started(facts),
             Phase::Running => running(facts, pod),
@@ -256,16 +291,27 @@ pub fn judge(facts: WorkerFacts<'_>) -> Verdict {
     }
 }
 
+/// Rule 8. Marked first, then the pod goes.
+fn on_dead_board(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
+    if !facts.row.is_live() {
+        return Verdict::DropPod;
+    }
+    if facts.row.condemned.is_some() {
+        return Verdict::Finish(Finish::condemned(facts.row, pod.node.clone()));
+    }
+    let message = "its board does not answer, and GitHub has no job on it";
+    Verdict::Finish(Finish::failed(pod, FailureReason::NodeUnreachable, message))
+}
+
 fn age(facts: WorkerFacts<'_>) -> chrono::TimeDelta {
     facts.now - facts.row.created_at
 }
 
 /// Its container began. One that was condemned while it had not is taken back: what it does now is decided anew.
 fn started(facts: WorkerFacts<'_>) -> Verdict {
-    if facts.row.condemned.is_some() {
-        Verdict::TakeBack
-    } else {
-        Verdict::MarkRunning
+    match facts.row.condemned {
+        Some(reason) if !reason.goes_by_log() => Verdict::TakeBack,
+        Some(_) | None => Verdict::MarkRunning,
     }
 }
 
@@ -337,6 +383,10 @@ fn not_started(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
             Verdict::DeleteUnstarted
         };
     }
+    if facts.scope_gone {
+        let message = "GitHub lets us see its account or repository no more".to_owned();
+        return Verdict::Condemn(CondemnReason::ScopeGone, message);
+    }
     if facts.surplus {
         let message = "other jobs wait for its board".to_owned();
         return Verdict::Condemn(CondemnReason::Surplus, message);
@@ -379,7 +429,7 @@ fn not_started(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
 /// Rule 2, exit code 0: the image's entrypoint swallows the runner's exit code, so the log is asked.
 fn succeeded(facts: WorkerFacts<'_>, pod: &Pod) -> Verdict {
     let row = facts.row;
-    if row.is_bound() {
+    if row.is_bound() && !facts.scope_gone {
         return Verdict::Keep;
     }
     if !row.named_by.is_empty() {

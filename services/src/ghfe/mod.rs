@@ -15,6 +15,7 @@ mod tests;
 mod trace;
 mod wake;
 mod webhook;
+mod why;
 
 use std::sync::Arc;
 
@@ -185,6 +186,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/health", get(|| async { "ok" }).post(webhook::take))
         .route("/ready", get(ready).post(webhook::take))
         .route("/trace/{kind}/{id}", get(trace::read).post(webhook::take))
+        .route("/trace/why/{kind}/{id}", get(why::ask).post(webhook::take))
         .route("/setup/{kind}", get(setup::show).post(webhook::take))
         .fallback(webhook::take_if_post)
         .with_state(app)

@@ -53,13 +53,13 @@ struct Events {
 
 /// Why nothing is shown.
 #[derive(Debug, thiserror::Error)]
-enum TraceError {
+pub(super) enum TraceError {
     #[error("Unauthorized")]
     Unauthorized,
     #[error("Method Not Allowed")]
     NoSuchKind,
-    #[error("Invalid {}", .0.id_name())]
-    InvalidId(Kind),
+    #[error("Invalid {0}")]
+    InvalidNumber(&'static str),
     #[error("{0} not found")]
     NotFound(&'static str),
     #[error("The database cannot be read now")]
@@ -79,7 +79,7 @@ impl IntoResponse for TraceError {
                 let allow = [(http::header::ALLOW, "POST")];
                 (StatusCode::METHOD_NOT_ALLOWED, allow, text).into_response()
             }
-            Self::InvalidId(_) => (StatusCode::BAD_REQUEST, text).into_response(),
+            Self::InvalidNumber(_) => (StatusCode::BAD_REQUEST, text).into_response(),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, text).into_response(),
             Self::Database(error) => {
                 tracing::error!(
@@ -115,7 +115,9 @@ async fn answer(
         .get(AUTHORIZATION)
         .filter(|value| app.bearer.admits(value.as_bytes()))
         .ok_or(TraceError::Unauthorized)?;
-    let id: i64 = id.parse().map_err(|_| TraceError::InvalidId(kind))?;
+    let id: i64 = id
+        .parse()
+        .map_err(|_| TraceError::InvalidNumber(kind.id_name()))?;
     let entity = match kind {
         Kind::Entity => Some(EntityId(id)),
         Kind::Installation => {

@@ -12,6 +12,7 @@ mod error;
 mod installations;
 mod jobs;
 mod key;
+pub mod names;
 mod runners;
 mod tokens;
 mod transport;

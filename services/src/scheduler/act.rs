@@ -108,6 +108,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                     Outcome::Reserved(rows)
                 }
                 Ok(Reserved::Deposed) => Outcome::Deposed,
+                Ok(Reserved::Locked) => Outcome::Locked,
                 Err(error) => trouble::database(&error),
             }
         }
@@ -202,6 +203,22 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                 Err(error) => trouble::kubernetes(&error),
             }
         }
+        Effect::DropPod { worker, uid } => {
+            let seen = PodSeen {
+                uid: Some(uid),
+                resource_version: None,
+            };
+            match kubernetes.delete_pod(&worker, &seen, Grace::None).await {
+                Ok(PodDeletion::Deleted) => Outcome::PodDeleted,
+                Ok(PodDeletion::Absent) => Outcome::NoPod,
+                Ok(PodDeletion::Changed) => Outcome::PodChanged,
+                Err(error) => trouble::kubernetes(&error),
+            }
+        }
+        Effect::FindJobOf { worker } => match store.job_of(&worker).await {
+            Ok(demand) => Outcome::JobOf(demand.map(Box::new)),
+            Err(error) => trouble::database(&error),
+        },
         Effect::ReadLog { worker } => match kubernetes.read_log_marks(&worker).await {
             Ok(log) => Outcome::Log(log),
             Err(error) => trouble::kubernetes(&error),
@@ -254,6 +271,8 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
         Effect::LogAuthAttempt { attempt } => {
             installations::log_attempt(doors, lease, attempt).await
         }
+        Effect::SetAlerts { alerts } => store.set_alerts(lease, alerts).await,
+        Effect::AdoptWorker { row } => store.adopt_worker(lease, row).await,
         Effect::Reserve { .. }
         | Effect::EnsureRunnerGroup { .. }
         | Effect::CreateJitConfig { .. }
@@ -268,6 +287,8 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
         | Effect::CreatePod { .. }
         | Effect::GetPod { .. }
         | Effect::DeletePod { .. }
+        | Effect::DropPod { .. }
+        | Effect::FindJobOf { .. }
         | Effect::ReadLog { .. }
         | Effect::Deliveries(..)
         | Effect::Diagnose { .. } => Ok(Write::NotWritten),
@@ -383,6 +404,9 @@ fn told_written(write: &Effect) {
         Effect::MarkRunning { worker, facts } => {
             let node = facts.node.as_ref().map_or("", |node| node.as_str());
             tracing::info!(worker.name = %worker, node.name = node, "worker {worker} runs on {node}");
+        }
+        Effect::AdoptWorker { row } => {
+            tracing::warn!(worker.name = %row.name, "pod {} has no row; it is made again", row.name);
         }
         Effect::MarkFinished { worker, finish } => match &finish.failure {
             None => tracing::info!(worker.name = %worker, "worker {worker} is done"),

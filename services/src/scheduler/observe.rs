@@ -7,17 +7,20 @@ use rise_model::cluster::ClusterChange;
 use rise_model::machine::Observation;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::act::Doors;
 use super::status::Reachability;
 use crate::causes::WithCauses;
+use crate::store::StoreError;
 
 /// Changes that wait for the loop; beyond it the watch waits.
 const CHANGES: usize = 1024;
 /// A watch that broke asks for a list, but not more often than this.
 const LIST_NOT_OFTENER_THAN: Duration = Duration::from_secs(1);
+/// What could not be read once a term is tried again after this.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Starts the tasks that read the cluster. They end with `stop`.
 pub(super) fn cluster(
@@ -36,6 +39,7 @@ pub(super) fn cluster(
         seen.clone(),
         Arc::clone(&missed),
     ));
+    tasks.spawn(remember(Arc::clone(doors), seen.clone(), stop.clone()));
     tasks.spawn(list(
         Arc::clone(doors),
         seen,
@@ -44,6 +48,34 @@ pub(super) fn cluster(
         stop.clone(),
     ));
     observations
+}
+
+/// Reads, once a term, what an earlier leader left behind that no round reads: open alerts, and where there were workers.
+async fn remember(doors: Arc<Doors>, seen: mpsc::Sender<Observation>, stop: CancellationToken) {
+    loop {
+        let read = async {
+            let alerts = doors.store.open_alerts().await?;
+            let scopes = doors.store.recent_scopes().await?;
+            Ok::<_, StoreError>([Observation::Alerts(alerts), Observation::Scopes(scopes)])
+        };
+        match read.await {
+            Ok(observations) => {
+                for observation in observations {
+                    // The receiver is gone only when this leader's time is over.
+                    let _ = seen.send(observation).await;
+                }
+                return;
+            }
+            Err(error) => tracing::warn!(
+                error = %WithCauses(&error),
+                "what an earlier leader left behind could not be read; it is tried again"
+            ),
+        }
+        tokio::select! {
+            () = sleep(READ_AGAIN_AFTER) => {}
+            () = stop.cancelled() => return,
+        }
+    }
 }
 
 async fn watch_cluster(
@@ -125,6 +157,7 @@ async fn list_once(
     };
     let (nodes, pods) =
         tokio::try_join!(doors.kubernetes.list_nodes(), doors.kubernetes.list_pods())?;
+    let names: Vec<String> = pods.items.iter().map(|pod| pod.name.to_string()).collect();
     // The receiver is gone only when this leader's time is over.
     let _ = seen
         .send(Observation::Nodes {
@@ -138,6 +171,16 @@ async fn list_once(
             begun,
         })
         .await;
+    match doors.store.gone_scopes(&names).await {
+        Ok(scopes) => {
+            let _ = seen.send(Observation::GoneScopes(scopes)).await;
+        }
+        // What was known stays known; the round's own read tells of the trouble.
+        Err(error) => tracing::debug!(
+            error = %WithCauses(&error),
+            "which installations are gone could not be read"
+        ),
+    }
     Ok(())
 }
 

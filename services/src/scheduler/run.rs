@@ -93,6 +93,7 @@ pub(super) async fn run(
 fn follow_status(status: &watch::Sender<SchedulerStatus>, now: Leadership, holder: Uuid) {
     status.send_modify(|status| {
         status.leads = matches!(now, Leadership::Leader(_));
+        status.other_scheduler = None;
         status.leader = match now {
             Leadership::Leader(_) => Some(holder),
             Leadership::Follower(other) => other,
@@ -365,12 +366,14 @@ impl Term {
             self.is_quiet(),
             self.machine.in_flight(),
         );
+        let other_scheduler = self.machine.other_scheduler_then();
         status.send_if_modified(|status| {
             let before = status.clone();
             status.round = round;
             status.quiet = quiet;
             status.in_flight = in_flight;
             status.last_good_round_at = self.last_good_round_at;
+            status.other_scheduler.clone_from(&other_scheduler);
             status.cluster = cluster;
             *status != before
         });

@@ -3,6 +3,7 @@
 //! The loop publishes it whenever it changes; whoever reads it always sees the latest.
 
 use chrono::{DateTime, Utc};
+use rise_model::other::OtherScheduler;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -21,6 +22,9 @@ pub struct SchedulerStatus {
     pub in_flight: usize,
     /// When the latest round without trouble ended, by this process's clock.
     pub last_good_round_at: Option<DateTime<Utc>>,
+    /// A scheduler of another kind is at work on the same tables, as this one sees it while it leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_scheduler: Option<OtherScheduler>,
     /// Whether the cluster answers.
     pub cluster: Reachability,
     /// Whether the database answers.

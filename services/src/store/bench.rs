@@ -1,7 +1,12 @@
-//! Intake's statement as a text, so that a benchmark can run it without intake.
+//! What benchmarks ask of the database: intake's statement as a text, so that it can be run without intake, and how
+//! many statements the server was given.
 
 use rise_model::Time;
 use rise_model::intake::Intake;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+
+use super::{StoreError, connect_options};
 
 /// The statement that writes a job's delivery, and what is bound to `$1` and on.
 #[derive(Debug, Clone)]
@@ -64,6 +69,54 @@ pub fn job_statement(intake: &Intake) -> Option<JobStatement> {
             row.delivery.map(|id| id.to_string()),
         ],
     })
+}
+
+/// The server's own count of statements, from its extension `pg_stat_statements`.
+#[derive(Debug)]
+pub struct Statements {
+    pool: PgPool,
+    counted: bool,
+}
+
+impl Statements {
+    /// Makes the extension in the database of the URL, where the server has it.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn count(url: &str) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .connect_with(connect_options(url, "public")?)
+            .await?;
+        // Not every PostgreSQL comes with it; then nothing is counted.
+        let made = sqlx::query("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+            .execute(&pool)
+            .await;
+        Ok(Self {
+            counted: made.is_ok(),
+            pool,
+        })
+    }
+
+    /// How many statements there were in all; none where the server does not count.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn so_far(&self) -> Result<Option<i64>, StoreError> {
+        if !self.counted {
+            return Ok(None);
+        }
+        // Not a checked query: the view is there only where the extension is.
+        let calls = sqlx::query_scalar("SELECT sum(calls)::int8 FROM pg_stat_statements")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(calls)
+    }
+
+    /// Closes the connection.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
 }
 
 /// An array of texts as PostgreSQL reads it.

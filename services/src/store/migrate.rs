@@ -1,11 +1,17 @@
 //! Creating and extending the schema. Only `rise db migrate` does; services check.
 
+mod adopt;
+mod baseline;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use self::adopt::Adopted;
 use super::{Store, StoreError, connect_options};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
@@ -30,6 +36,15 @@ pub struct MigrationStatus {
     pub applied: bool,
 }
 
+/// What a migration did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// Columns that an older version of the replaced service did not have, as `table.column`; they were added and filled.
+    pub added: Vec<String>,
+    /// Every migration, applied.
+    pub migrations: Vec<MigrationStatus>,
+}
+
 /// Why the schema was not migrated. Nothing is half-done: what was applied is recorded, the rest is tried the next time.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateFailed {
@@ -46,6 +61,16 @@ pub enum MigrateFailed {
         schema: String,
         /// Who held it, as far as the server tells.
         holders: String,
+    },
+    /// The tables that are there are none that rise can work with.
+    #[error(
+        "the tables of the schema `{schema}` are none that rise can take over; nothing was changed"
+    )]
+    Unsuitable {
+        /// The schema.
+        schema: String,
+        /// Each of them.
+        differences: Vec<String>,
     },
     /// A migration failed.
     #[error("a migration of the schema `{schema}` failed")]
@@ -68,6 +93,9 @@ impl MigrateFailed {
                 "wait for it, or end its session in the database, then run `rise db migrate` again"
             }
             Self::Locked { .. } => "end the long transaction, then run `rise db migrate` again",
+            Self::Unsuitable { .. } => {
+                "bring them to the form of migrations/0001_tables.sql, or name another schema in the configuration"
+            }
             Self::Migration { .. } => {
                 "nothing was half-done; mend the cause and run `rise db migrate` again"
             }
@@ -80,15 +108,16 @@ impl MigrateFailed {
 ///
 /// # Errors
 /// See [`MigrateFailed`].
-pub async fn migrate(url: &str, schema: &str) -> Result<Vec<MigrationStatus>, MigrateFailed> {
+pub async fn migrate(url: &str, schema: &str) -> Result<Migrated, MigrateFailed> {
     let mut connection = connect(url, schema).await?;
     let deadline = tokio::time::Instant::now() + RETRY_FOR;
     take_lock(&mut connection, schema, deadline).await?;
     let outcome = migrate_locked(&mut connection, schema, deadline).await;
     // The lock ends with the connection in any case.
     let _ = connection.close().await;
-    outcome?;
-    Ok(status(url, schema).await?)
+    let added = outcome?;
+    let migrations = status(url, schema).await?;
+    Ok(Migrated { added, migrations })
 }
 
 /// What the schema has and what it lacks. Reads only.
@@ -187,7 +216,8 @@ async fn migrate_locked(
     connection: &mut PgConnection,
     schema: &str,
     deadline: tokio::time::Instant,
-) -> Result<(), MigrateFailed> {
+) -> Result<Vec<String>, MigrateFailed> {
+    let mut added = Vec::new();
     prepare(connection, schema).await?;
     let mut migrator = Migrator {
         migrations: MIGRATOR.migrations.clone(),
@@ -195,15 +225,10 @@ async fn migrate_locked(
     };
     migrator.set_locking(false).set_ignore_missing(true);
     loop {
-        drop_invalid_indexes(connection, schema).await?;
-        let Err(source) = migrator.run_direct(None, &mut *connection, false).await else {
-            return Ok(());
-        };
-        if !met_a_lock(&source) {
-            return Err(MigrateFailed::Migration {
-                schema: schema.to_owned(),
-                source,
-            });
+        match attempt(&migrator, connection, schema, &mut added).await {
+            Ok(()) => return Ok(added),
+            Err(MigrateFailed::Migration { source, .. }) if met_a_lock(&source) => {}
+            Err(other) => return Err(other),
         }
         if tokio::time::Instant::now() >= deadline {
             let holders = lock_holders(connection, schema).await?;
@@ -218,6 +243,36 @@ async fn migrate_locked(
         );
         tokio::time::sleep(RETRY_EVERY).await;
     }
+}
+
+/// Looks at the tables, mends and migrates them.
+async fn attempt(
+    migrator: &Migrator,
+    connection: &mut PgConnection,
+    schema: &str,
+    added: &mut Vec<String>,
+) -> Result<(), MigrateFailed> {
+    let failed = |source| MigrateFailed::Migration {
+        schema: schema.to_owned(),
+        source,
+    };
+    let adopted = adopt::adopt(connection, schema).await;
+    match adopted.map_err(|error| failed(MigrateError::Execute(error)))? {
+        // Once added they are there, whatever the rest meets.
+        Adopted::Good(columns) => added.extend(columns),
+        Adopted::Unsuitable(differences) => {
+            let schema = schema.to_owned();
+            return Err(MigrateFailed::Unsuitable {
+                schema,
+                differences,
+            });
+        }
+    }
+    drop_invalid_indexes(connection, schema).await?;
+    migrator
+        .run_direct(None, connection, false)
+        .await
+        .map_err(failed)
 }
 
 async fn prepare(connection: &mut PgConnection, schema: &str) -> Result<(), StoreError> {

@@ -3,10 +3,13 @@
 //! One function a query, checked at compile time. Every connection has the environment's schema as its search path,
 //! so no query names it. Times that are compared with rows are the database's own.
 
+mod adopt;
+mod alerts;
 pub mod audit;
 pub mod bench;
 mod deliveries;
 mod events;
+mod gone;
 mod installations;
 mod intake;
 mod jobs;
@@ -21,6 +24,7 @@ pub(crate) mod stats;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trace;
+pub mod why;
 mod workers;
 
 pub use deliveries::Looked;

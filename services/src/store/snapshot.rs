@@ -98,6 +98,35 @@ impl Store {
         Ok(workers)
     }
 
+    /// Where there were workers in the last days: the newest demand of each scope.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn recent_scopes(&self) -> Result<Vec<Demand>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT DISTINCT ON (entity_type, entity_id, repo_id, repo_full_name) entity_id, entity_name, entity_type,
+                 installation_id, repo_full_name, repo_id, job_labels, k8s_pool, k8s_image
+               FROM workers WHERE created_at > now() - interval '2 days' AND installation_id <> 0
+               ORDER BY entity_type, entity_id, repo_id, repo_full_name, created_at DESC LIMIT 1000"#
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let demands = rows.into_iter().filter_map(|row| {
+            Some(Demand {
+                entity: EntityId(row.entity_id),
+                entity_name: row.entity_name,
+                kind: EntityKind::parse(&row.entity_type)?,
+                installation: InstallationId(row.installation_id),
+                repo_full_name: row.repo_full_name,
+                repo: row.repo_id.map(RepoId),
+                labels: labels(row.job_labels),
+                pool: PoolName::new(row.k8s_pool),
+                image: Image::new(row.k8s_image),
+            })
+        });
+        Ok(demands.collect())
+    }
+
     async fn read_jobs(&self) -> Result<Vec<JobRow>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT job_id, status::text AS "status!", entity_id, entity_name, entity_type, installation_id,
@@ -152,7 +181,7 @@ fn unreadable(what: &str, name: &str, entity_type: &str) {
     );
 }
 
-fn labels(value: Value) -> SentLabels {
+pub(super) fn labels(value: Value) -> SentLabels {
     // A row of the replaced service always holds a list of strings; anything else carries no label.
     SentLabels::new(serde_json::from_value(value).unwrap_or_default())
 }

@@ -38,6 +38,18 @@ pub enum Reserved {
     Rows(Vec<WorkerRow>),
     /// Another scheduler leads.
     Deposed,
+    /// Somebody else holds the table, and for longer than we wait.
+    Locked,
+}
+
+/// Whether a statement gave way to somebody else's lock.
+fn met_a_lock(error: &sqlx::Error) -> bool {
+    /// `lock_not_available` of PostgreSQL's error codes.
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == LOCK_NOT_AVAILABLE)
 }
 
 impl Store {
@@ -45,7 +57,7 @@ impl Store {
     /// `names` are fresh names, one for each ask.
     ///
     /// # Errors
-    /// When the database does not answer, or the table is locked for two seconds.
+    /// When the database does not answer.
     pub async fn reserve(
         &self,
         lease: Lease,
@@ -77,9 +89,13 @@ impl Store {
         sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '2s'")
             .execute(&mut *tx)
             .await?;
-        sqlx::query("LOCK TABLE workers IN EXCLUSIVE MODE")
+        match sqlx::query("LOCK TABLE workers IN EXCLUSIVE MODE")
             .execute(&mut *tx)
-            .await?;
+            .await
+        {
+            Err(error) if met_a_lock(&error) => return Ok(Reserved::Locked),
+            other => other?,
+        };
         let leads = sqlx::query_scalar!(
             r#"SELECT true AS "leads!" FROM scheduler_lease WHERE epoch = $1 AND holder = $2 FOR SHARE"#,
             lease.epoch.0,

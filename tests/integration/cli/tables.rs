@@ -32,6 +32,33 @@ async fn migrating_says_what_it_did_and_does_it_once() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_another_kind_are_named_and_left_alone() {
+    let tables = Tables::none().await;
+    tables
+        .sql(
+            "CREATE SCHEMA staging; CREATE TYPE staging.status_enum AS ENUM ('pending', 'running', 'completed', 'failed');
+             CREATE TABLE staging.jobs (job_id int PRIMARY KEY, k8s_selector jsonb NOT NULL)",
+        )
+        .await;
+    let refused = tables.run("db migrate");
+    assert_eq!(refused.status, 1, "{}", refused.out);
+    for told in [
+        "the tables of the schema `staging` are none that rise can take over; nothing was changed",
+        "jobs.job_id is integer, not bigint",
+        "jobs.k8s_pool is missing and jobs.k8s_selector is there: a later version of the replaced service made this table",
+        "hint: bring them to the form of migrations/0001_tables.sql",
+    ] {
+        assert!(refused.err.contains(told), "{told}: {}", refused.err);
+    }
+    let columns = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'staging'";
+    let columns: i64 = sqlx::query_scalar(columns)
+        .fetch_one(&tables.sql)
+        .await
+        .unwrap();
+    assert_eq!(columns, 2);
+}
+
 /// Three jobs and three workers, of two accounts in two pools.
 const ROWS: &str = "
     INSERT INTO jobs (job_id, status, provider, entity_id, entity_name, entity_type, repo_full_name, installation_id,

@@ -8,5 +8,6 @@ mod failures;
 mod installations;
 mod leading;
 mod life;
+mod switch;
 mod trouble;
 mod waiting;

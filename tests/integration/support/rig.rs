@@ -147,6 +147,13 @@ impl Rig {
         &self.schedulers
     }
 
+    /// Where the tables are.
+    pub(crate) fn database(&self) -> &str {
+        let mut variables = self.variables.iter();
+        let found = variables.find(|(name, _)| *name == "POSTGRES_URL");
+        &found.unwrap().1
+    }
+
     pub(crate) fn ghfe(&self) -> &Service {
         &self.ghfe
     }

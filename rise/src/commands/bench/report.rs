@@ -1,5 +1,6 @@
 //! What was measured, beside what it is compared with.
 
+use std::fmt;
 use std::path::Path;
 use std::process::Command;
 use std::thread::available_parallelism;
@@ -35,7 +36,7 @@ pub(super) struct Compared {
 }
 
 /// What it was measured on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Machine {
     cores: usize,
     postgresql: String,
@@ -56,6 +57,21 @@ impl Machine {
                 "release"
             },
         }
+    }
+
+    /// Its figures only say something beside each other.
+    pub(super) fn is_debug(&self) -> bool {
+        self.build == "debug"
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (cores, postgresql, build) = (self.cores, &self.postgresql, self.build);
+        write!(
+            f,
+            "{cores} cores, PostgreSQL {postgresql} with fsync, {build} build"
+        )
     }
 }
 
@@ -170,7 +186,7 @@ impl Report {
             rows.into_iter()
                 .map(|(what, figure, target)| [what.to_owned(), figure, target.to_owned()]),
         )?;
-        if self.machine.build == "debug" {
+        if self.machine.is_debug() {
             output.line("This is a debug build: only its relations to itself say anything.")?;
         }
         Ok(())
@@ -182,13 +198,8 @@ impl Report {
             Some(rate) => format!("{rate} deliveries a second for"),
         };
         format!(
-            "{} cores, PostgreSQL {} with fsync, {} build; {} connections, payloads of {} bytes, {pace} {} s",
-            self.machine.cores,
-            self.machine.postgresql,
-            self.machine.build,
-            self.connections,
-            self.payload_bytes,
-            self.seconds
+            "{}; {} connections, payloads of {} bytes, {pace} {} s",
+            self.machine, self.connections, self.payload_bytes, self.seconds
         )
     }
 

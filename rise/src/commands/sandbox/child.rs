@@ -36,7 +36,7 @@ pub(in crate::commands) enum Role {
 }
 
 impl Role {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(in crate::commands) fn as_str(self) -> &'static str {
         match self {
             Self::Ghfe => "ghfe",
             Self::Scheduler => "scheduler",
@@ -209,7 +209,7 @@ pub(in crate::commands) type Environment = Vec<(&'static str, OsString)>;
 
 impl Variables {
     /// What a service needs of them, and no more.
-    pub(super) fn of(&self, role: Role) -> Environment {
+    pub(in crate::commands) fn of(&self, role: Role) -> Environment {
         let mut environment: Environment = vec![
             ("POSTGRES_URL", (&self.database).into()),
             ("RISE_CONFIG", (&self.config).into()),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::exit::{Exit, Failure};
 
 /// What the services and other terminals are told.
-pub(super) struct Variables {
+pub(in crate::commands) struct Variables {
     pub(super) database: String,
     pub(super) github_api: String,
     pub(super) webhook_secret: String,

@@ -68,22 +68,22 @@ pub(super) fn run(context: &Context, options: Options) -> Outcome {
 }
 
 /// What the sandbox takes from the configuration.
-struct Parts {
-    caps: Caps,
+pub(super) struct Parts {
+    pub(super) caps: Caps,
     /// What the services are told besides the configuration file.
-    overlay: String,
-    database: ::services::config::DatabaseSection,
-    config: Option<std::path::PathBuf>,
+    pub(super) overlay: String,
+    pub(super) database: ::services::config::DatabaseSection,
+    pub(super) config: Option<std::path::PathBuf>,
 }
 
 /// What the parts of the sandbox know each other by; new every time.
-struct Secrets {
-    webhook: String,
+pub(super) struct Secrets {
+    pub(super) webhook: String,
     trace: String,
 }
 
 impl Secrets {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let fresh = || Uuid::new_v4().to_string();
         Self {
             webhook: fresh(),
@@ -137,17 +137,17 @@ async fn start_postgres(options: &Options) -> Result<Postgres, Failure> {
         Some(folder) => pg::Data::Kept(folder.join("postgresql")),
         None => pg::Data::Temporary,
     };
-    private_postgres(data).await
-}
-
-/// A private PostgreSQL that waits for the disk as in production.
-pub(super) async fn private_postgres(data: pg::Data) -> Result<Postgres, Failure> {
-    Postgres::start(pg::Options {
+    // It waits for the disk, as in production.
+    private_postgres(pg::Options {
         data,
         ..pg::Options::default()
     })
     .await
-    .map_err(|error| {
+}
+
+/// A private PostgreSQL.
+pub(super) async fn private_postgres(options: pg::Options) -> Result<Postgres, Failure> {
+    Postgres::start(options).await.map_err(|error| {
         let failure = Failure::new(Exit::Failed, chain(&error));
         match error.hint() {
             Some(hint) => failure.hint(hint),
@@ -349,7 +349,7 @@ impl Interrupted {
 }
 
 impl Variables {
-    fn new(
+    pub(super) fn new(
         folder: &Folder,
         doors: &Doors,
         secrets: &Secrets,

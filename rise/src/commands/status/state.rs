@@ -2,6 +2,7 @@
 //! that cannot be read takes nothing else with it.
 
 use rise_model::Time;
+use rise_model::other::OtherScheduler;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +16,7 @@ pub(super) struct State {
     pub(super) breakers: Vec<Breaker>,
     pub(super) boards: Vec<Board>,
     pub(super) queue: Vec<QueueGroup>,
+    pub(super) other_scheduler: Option<OtherScheduler>,
 }
 
 /// Something that is not called at present.
@@ -56,6 +58,7 @@ impl State {
             breakers: list(state, "breakers"),
             boards: list(state, "boards"),
             queue: list(state, "queue"),
+            other_scheduler: field(state, "other_scheduler"),
         }
     }
 }
@@ -101,6 +104,7 @@ mod tests {
             effects_in_flight: 3,
             cluster_as_of: None,
             budgets: vec![],
+            other_scheduler: None,
             breakers: vec![BreakerReport {
                 party: "installation:5".into(),
                 trouble: "hourly_limit".into(),

@@ -30,6 +30,14 @@ pub(super) fn unhealthy(overview: &Overview, state: &State, pools: &[PoolLine]) 
             {
                 reasons.push(format!("no good round since {}", since(time, now)));
             }
+            reasons.extend(state.other_scheduler.as_ref().map(|other| {
+                format!(
+                    "a scheduler of another kind works on the same tables ({} {}): nothing is begun beside it, so stop \
+                     one of the two",
+                    other.sign,
+                    when::ago(other.at, now)
+                )
+            }));
             reasons.extend(pools.iter().filter_map(|pool| stranded(pool, state)));
         }
     }
@@ -128,6 +136,10 @@ mod tests {
         });
         let mut stuck = state("lost");
         stuck.last_good_round_at = Some(at("2026-11-24T11:50:00Z"));
+        let beside = State::read(&json!({ "other_scheduler": {
+            "sign": {"kind": "worker", "name": "w-1"},
+            "at": "2026-11-24T11:59:00Z", "until": "2026-11-24T12:04:00Z",
+        }}));
         let said = [
             unhealthy(&none_led, &State::default(), &[]),
             unhealthy(
@@ -140,6 +152,7 @@ mod tests {
                 &stuck,
                 &[pool("lost", 3)],
             ),
+            unhealthy(&overview("2026-11-24T11:59:50Z"), &beside, &[]),
         ];
         insta::assert_snapshot!(said.concat().join("\n"), @r"
         no scheduler has led yet
@@ -147,6 +160,7 @@ mod tests {
         scheduler silent since 2026-11-24T11:58:00Z (2m ago)
         no good round since 2026-11-24T11:50:00Z (10m ago)
         3 jobs wait for pool scw-em-rv1, which has no usable board
+        a scheduler of another kind works on the same tables (it wrote worker w-1 1m ago): nothing is begun beside it, so stop one of the two
         ");
     }
 }

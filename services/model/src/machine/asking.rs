@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::dependencies::Party;
 use crate::effects::{Action, Effect, Key, Outcome};
 use crate::jobs::{JobFacts, Reading, read_job, read_missing, read_run, should_ask};
-use crate::rows::{DemandKey, JobRow};
+use crate::rows::{DemandKey, JobRow, WorkerRow};
 use crate::runners::RunnerState;
+use crate::view::Knowledge;
 use crate::{JobId, Time};
 
 use super::Machine;
@@ -88,10 +89,24 @@ impl Machine {
                 let idle = self.runners.get(&row.name).is_some_and(|runner| {
                     runner.state() == Some(RunnerState::Idle) && runner.lasted() >= apart
                 });
-                idle || took_a_job.contains(&row.name) || !row.is_live()
+                let lost = self.is_offline_on_a_silent_board(row);
+                idle || lost || took_a_job.contains(&row.name) || !row.is_live()
             })
             .map(|row| row.demand.key())
             .collect()
+    }
+
+    /// Whether its job, if it has one, would be told by GitHub alone.
+    fn is_offline_on_a_silent_board(&self, row: &WorkerRow) -> bool {
+        let offline = self
+            .runners
+            .get(&row.name)
+            .is_some_and(|runner| runner.state() == Some(RunnerState::Offline));
+        offline
+            && match self.cluster.pod(&row.name) {
+                Knowledge::Present(pod) => self.cluster.is_silent(pod),
+                Knowledge::Absent | Knowledge::Unknown => false,
+            }
     }
 
     /// GitHub answered about a job.

@@ -233,7 +233,7 @@ impl Machine {
     }
 
     /// Whether GitHub will never again speak of this demand's scope.
-    pub(super) fn is_gone(&self, demand: &Demand) -> bool {
+    pub(super) fn installation_is_gone(&self, demand: &Demand) -> bool {
         let breaker = self.breakers.of(Party::of(demand));
         breaker.is_some_and(|breaker| breaker.trouble == Trouble::Gone)
     }

@@ -40,15 +40,26 @@ impl Machine {
                     self.groups.insert(demand.entity, group);
                 }
                 Outcome::ScopeNotFound { .. } if self.ask_name(&demand, now, &mut actions) => {
+                    if let Key::Scope(scope) = &key {
+                        self.listed.insert(scope.clone(), begun);
+                    }
                     self.retry_later(&key, now);
                 }
-                other => self.provision_trouble(&key, other, now, &mut actions),
+                other => {
+                    if let Key::Scope(scope) = &key {
+                        self.listed.insert(scope.clone(), begun);
+                    }
+                    self.provision_trouble(&key, other, now, &mut actions);
+                }
             },
             Effect::CreateJitConfig { worker, demand, .. } => match outcome {
-                Outcome::JitConfig { runner, jit } => self.provision(&worker, |p| {
-                    p.runner = Some(runner);
-                    p.stage = Stage::Pod(jit);
-                }),
+                Outcome::JitConfig { runner, jit } => {
+                    self.scopes_answered.insert(demand.key().scope, begun);
+                    self.provision(&worker, |p| {
+                        p.runner = Some(runner);
+                        p.stage = Stage::Pod(jit);
+                    });
+                }
                 Outcome::NameTaken => self.name_taken(&key, &worker, now, &mut actions),
                 Outcome::ScopeNotFound { .. } if self.ask_name(&demand, now, &mut actions) => {
                     self.retry_later(&key, now);
@@ -87,16 +98,33 @@ impl Machine {
             }
             Effect::GetPod { worker } => self.pod_read(&key, &worker, outcome, now, &mut actions),
             Effect::DeletePod { worker, .. } => self.pod_deleted(&key, &worker, &outcome, now),
-            Effect::ListRunners { demand, .. } => match outcome {
-                Outcome::Runners(runners) => self.runners_listed(&demand, &runners, begun),
-                // A list that failed says nothing; it is not asked for again at once.
+            Effect::SetAlerts { alerts } => match outcome {
+                Outcome::Written => self.alerts_written(alerts),
+                _ => self.retry_later(&key, now),
+            },
+            Effect::ListRunners { demand, group } => match outcome {
+                Outcome::Runners(runners) => {
+                    self.scopes_answered.insert(demand.key().scope, begun);
+                    self.note_runners(&demand, group, &runners, begun);
+                    self.runners_listed(&demand, &runners, begun);
+                }
+                // A list that failed says nothing; it is not asked for again at once. Its group may be gone.
                 other => {
                     if matches!(other, Outcome::ScopeNotFound { .. }) {
                         self.ask_name(&demand, now, &mut actions);
                     }
+                    self.groups.remove(&demand.entity);
                     self.listed.insert(demand.key().scope, begun);
                 }
             },
+            Effect::DropPod { worker, .. } => match outcome {
+                Outcome::PodDeleted | Outcome::NoPod => self.cluster.pod_gone(&worker, now),
+                _ => self.retry_later(&key, now),
+            },
+            Effect::FindJobOf { worker } => {
+                self.job_of_found(&key, &worker, outcome, now, &mut actions);
+            }
+            Effect::AdoptWorker { row } => self.adopted(&key, *row, &outcome, now),
             Effect::GetJob { job, .. } => self.job_told(&key, job, &outcome, now, &mut actions),
             Effect::GetRun { .. } => {
                 if let Key::Job(job) = key {
@@ -164,6 +192,7 @@ impl Machine {
     }
 
     fn reserved(&mut self, asks: &[Ask], outcome: Outcome, now: Time, actions: &mut Vec<Action>) {
+        self.lookout.see_lock(outcome == Outcome::Locked, now);
         let Outcome::Reserved(rows) = outcome else {
             self.reserve_open = Some(now);
             self.retry_later(&Key::Reserve, now);
@@ -287,6 +316,8 @@ impl Machine {
         let making = self.is_making(worker);
         match outcome {
             Outcome::RunnerGone if making => self.provision(worker, |p| p.stage = Stage::Runner),
+            // A left over registration without a row.
+            Outcome::RunnerGone if !self.workers.contains_key(worker) => {}
             Outcome::RunnerGone => {
                 self.begin(
                     key.clone(),
@@ -419,10 +450,17 @@ impl Machine {
             Outcome::Log(log) if log.is_whole(started) || log.job != LoggedJob::None => {
                 read.failing_since = None;
                 read.begun = Some(begun);
+                match log.job {
+                    LoggedJob::Running { .. } => read.free_since = None,
+                    LoggedJob::None | LoggedJob::Completed { .. } => {
+                        read.free_since.get_or_insert(begun);
+                    }
+                }
                 read.evidence = Some(log);
             }
             _ => {
                 read.failing_since.get_or_insert(now);
+                read.free_since = None;
                 let at = now + self.config.rules.log_retry.delta();
                 self.retry_at.insert(key.clone(), at);
             }
@@ -565,7 +603,7 @@ impl Machine {
         self.begin(key.clone(), effect, now, actions);
     }
 
-    fn retry_later(&mut self, key: &Key, now: Time) {
+    pub(super) fn retry_later(&mut self, key: &Key, now: Time) {
         self.retry_at
             .insert(key.clone(), now + self.config.rules.retry_after.delta());
     }

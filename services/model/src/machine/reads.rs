@@ -9,7 +9,7 @@ use crate::rows::{Demand, WorkerRow};
 use crate::runners::RunnerState;
 use crate::surplus::{SurplusInput, surplus};
 use crate::view::Knowledge;
-use crate::{PodName, ScopeKey, Time};
+use crate::{EntityKind, PodName, ScopeKey, Time};
 
 use super::Machine;
 
@@ -31,12 +31,26 @@ impl Machine {
                 due.entry(scope).or_insert_with(|| row.demand.clone());
             }
         }
+        let asked: BTreeSet<ScopeKey> = due.keys().cloned().collect();
+        for (scope, demand) in self.scopes_to_look_at(now) {
+            due.entry(scope).or_insert(demand);
+        }
         for (scope, demand) in due {
+            let nobody_asks = !asked.contains(&scope);
             let key = Key::Scope(scope);
-            if self.may_begin(&key, now) {
-                let group = self.groups.get(&demand.entity).copied();
-                self.begin(key, Effect::ListRunners { demand, group }, now, actions);
+            if !self.may_begin(&key, now) {
+                continue;
             }
+            let group = self.groups.get(&demand.entity).copied();
+            // What is left over of an organisation is told by its group.
+            let group_first =
+                nobody_asks && group.is_none() && demand.kind == EntityKind::Organization;
+            let effect = if group_first {
+                Effect::EnsureRunnerGroup { demand }
+            } else {
+                Effect::ListRunners { demand, group }
+            };
+            self.begin(key, effect, now, actions);
         }
     }
 
@@ -45,12 +59,14 @@ impl Machine {
         let Knowledge::Present(pod) = self.cluster.pod(&row.name) else {
             return false;
         };
-        pod.phase == Phase::Running
+        // A board that cannot be heard may have started it, and may have been told to end it.
+        let silent = self.cluster.is_silent(pod) && !pod.phase.has_ended();
+        let due = |at: Time| now - at >= self.config.rules.runners_every.delta();
+        let runs = pod.phase == Phase::Running
             && pod.deletion_at.is_none()
-            && !row.is_bound()
-            && pod
-                .container_started_at()
-                .is_some_and(|at| now - at >= self.config.rules.runners_every.delta())
+            && pod.container_started_at().is_some_and(due);
+        let can_be_asked = row.demand.scope_is_known() && !self.is_gone(&row.demand.key().scope);
+        can_be_asked && ((runs && !row.is_bound()) || silent)
     }
 
     /// Takes a whole list of a scope's runners.
@@ -66,7 +82,10 @@ impl Machine {
             .filter(|row| row.demand.key().scope == scope)
             // A list begun before the container said nothing of the runner in it.
             .filter(|row| match self.cluster.pod(&row.name) {
-                Knowledge::Present(pod) => pod.container_started_at().is_some_and(|at| at < begun),
+                Knowledge::Present(pod) => match pod.container_started_at() {
+                    Some(at) => at < begun,
+                    None => self.cluster.is_silent(pod),
+                },
                 Knowledge::Absent | Knowledge::Unknown => false,
             })
             .map(|row| row.name.clone())

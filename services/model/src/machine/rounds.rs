@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::boards::Suspicion;
 use crate::cluster::Pod;
 use crate::effects::{Action, Effect, Key, PodFacts};
 use crate::log::LoggedJob;
@@ -126,7 +127,7 @@ impl Machine {
         now: Time,
         vanished: bool,
     ) -> Option<Effect> {
-        if !self.may_begin(&Key::Worker(name.clone()), now) {
+        if !self.may_begin(&Key::Worker(name.clone()), now) || self.other_scheduler(now).is_some() {
             return None;
         }
         let row = self.workers.get(name)?;
@@ -164,7 +165,11 @@ impl Machine {
                 Knowledge::Present(pod) => self.cluster.is_silent(pod),
                 Knowledge::Absent | Knowledge::Unknown => false,
             },
+            board_silent_since: self.board_silent_since(pod),
+            jobs_asked: self.jobs_asked_since_offline(row),
+            scope_gone: self.is_gone(&row.demand.key().scope),
             log_read_at: log.and_then(|read| read.begun),
+            log_free_since: log.and_then(|read| read.free_since),
             runner: self.runners.get(name).unwrap_or(&unread),
             surplus: self.surplus.contains(name),
             waiting_since: self.waiting_keys.get(&row.demand.key()).copied(),
@@ -189,6 +194,13 @@ impl Machine {
                 worker: name.clone(),
                 uid: pod.uid.clone(),
                 resource_version: None,
+            }),
+            Knowledge::Absent | Knowledge::Unknown => None,
+        };
+        let drop_pod = match pod {
+            Knowledge::Present(pod) => Some(Effect::DropPod {
+                worker: name.clone(),
+                uid: pod.uid.clone(),
             }),
             Knowledge::Absent | Knowledge::Unknown => None,
         };
@@ -218,6 +230,7 @@ impl Machine {
             }
             Verdict::DeleteUnstarted => delete,
             Verdict::TakeBack => Some(Effect::TakeBack { worker }),
+            Verdict::DropPod => drop_pod,
         }
     }
 
@@ -228,18 +241,47 @@ impl Machine {
             Knowledge::Present(pod) => pod.phase.has_ended(),
             Knowledge::Absent => true,
         };
-        let done = row.deregistered_at.is_some() || row.epoch.is_none() || row.is_bound();
+        let gone = self.is_gone(&row.demand.key().scope);
+        let nobody_to_ask = gone || !row.demand.scope_is_known();
+        let bound = row.is_bound() && !nobody_to_ask;
+        let done = row.deregistered_at.is_some() || row.epoch.is_none() || bound;
         if !pod_is_over || done {
             return None;
         }
+        if nobody_to_ask {
+            // A registration that is still there is found when the scope can be seen again.
+            let worker = row.name.clone();
+            return Some(Effect::RecordDeregistered { worker });
+        }
         self.deregister(&row.name)
+    }
+
+    /// Since when a pod's board has not been Ready; nothing while the boards are not to blame.
+    fn board_silent_since(&self, pod: Knowledge<'_>) -> Option<Time> {
+        match (pod, self.suspicion) {
+            (Knowledge::Present(pod), Suspicion::None) => self.cluster.silent_since(pod),
+            (Knowledge::Present(_), Suspicion::ControlPlane)
+            | (Knowledge::Absent | Knowledge::Unknown, _) => None,
+        }
+    }
+
+    /// Whether GitHub was asked about every pending job of a worker's key since its runner was seen offline.
+    fn jobs_asked_since_offline(&self, row: &WorkerRow) -> bool {
+        let since = self.runners.get(&row.name).and_then(RunnerHistory::since);
+        let key = row.demand.key();
+        since.is_some_and(|since| {
+            self.jobs
+                .iter()
+                .filter(|job| job.status == Status::Pending && job.demand.key() == key)
+                .all(|job| job.last_checked_at.is_some_and(|at| at >= since))
+        })
     }
 
     /// By id where it is known, else by name.
     pub(super) fn deregister(&self, name: &PodName) -> Option<Effect> {
         let row = self.workers.get(name)?;
         let (worker, demand) = (name.clone(), row.demand.clone());
-        if self.is_gone(&demand) {
+        if self.installation_is_gone(&demand) {
             // Its runner went with the installation.
             return Some(Effect::RecordDeregistered { worker });
         }

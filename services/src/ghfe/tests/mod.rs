@@ -10,6 +10,7 @@ mod published;
 mod reads;
 mod setup;
 mod wake_ups;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

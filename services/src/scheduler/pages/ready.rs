@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
+use rise_model::other::OtherScheduler;
 use rise_model::span::Span;
 use serde::Serialize;
 
@@ -64,6 +65,7 @@ fn problems(status: &SchedulerStatus, round_may_be_old: Span, now: DateTime<Utc>
         "check K8S_KUBECONFIG and the API server",
         status.cluster,
     ));
+    problems.extend(status.other_scheduler.as_ref().map(beside_another));
     if status.leads {
         problems.extend(trouble_with_rounds(
             status.last_good_round_at,
@@ -83,6 +85,16 @@ fn trouble_with(name: &str, what_to_do: &str, answers: Reachability) -> Option<S
             since.format("%Y-%m-%dT%H:%M:%SZ")
         )),
     }
+}
+
+fn beside_another(other: &OtherScheduler) -> String {
+    format!(
+        "A scheduler of another kind works on the same tables: {} at {}. Nothing is begun beside it before {}; stop one \
+         of the two.",
+        other.sign,
+        other.at.format("%Y-%m-%dT%H:%M:%SZ"),
+        other.until.format("%Y-%m-%dT%H:%M:%SZ"),
+    )
 }
 
 fn trouble_with_rounds(
@@ -135,7 +147,23 @@ mod tests {
             cluster: unreachable,
             ..leader(Some(10))
         };
-        let cases: [(&str, SchedulerStatus, &[&str]); 7] = [
+        let beside = SchedulerStatus {
+            other_scheduler: Some(OtherScheduler {
+                sign: rise_model::other::Sign::Lock,
+                at: at(0),
+                until: at(300),
+            }),
+            ..leader(Some(10))
+        };
+        let cases: [(&str, SchedulerStatus, &[&str]); 8] = [
+            (
+                "beside another kind",
+                beside,
+                &[
+                    "A scheduler of another kind works on the same tables: it locks the table of workers at \
+                     2026-09-21T14:13:20Z. Nothing is begun beside it before 2026-09-21T14:18:20Z; stop one of the two.",
+                ],
+            ),
             ("follower", follower(), &[]),
             ("leader", leader(Some(10)), &[]),
             ("leader, almost late", leader(Some(-39)), &[]),

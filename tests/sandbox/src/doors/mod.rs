@@ -51,6 +51,8 @@ pub struct DoorsConfig {
     pub keys: Option<AppKeys>,
     /// The bearer token of the cluster's API server; a new one is made if there is none.
     pub kubernetes_token: Option<String>,
+    /// How long the cluster's API server takes before it acts.
+    pub kubernetes_delay: Duration,
 }
 
 impl DoorsConfig {
@@ -64,6 +66,7 @@ impl DoorsConfig {
             webhooks,
             keys: None,
             kubernetes_token: None,
+            kubernetes_delay: Duration::ZERO,
         }
     }
 }
@@ -130,7 +133,11 @@ impl Doors {
             world: world.clone(),
             github: github.clone(),
             github_url: String::new(),
-            kubernetes: KubernetesDoor::new(world.clone(), config.kubernetes_token),
+            kubernetes: KubernetesDoor::new(
+                world.clone(),
+                config.kubernetes_token,
+                config.kubernetes_delay,
+            ),
             webhooks: webhooks.clone(),
             tasks: JoinSet::new(),
             shutdown: CancellationToken::new(),

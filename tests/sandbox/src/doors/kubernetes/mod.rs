@@ -17,6 +17,8 @@ mod watches;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use std::time::Duration;
+
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 use axum::middleware::{self, Next};
@@ -43,15 +45,17 @@ pub struct KubernetesDoor {
     world: SharedWorld,
     faults: Faults,
     token: String,
+    delay: Duration,
     pub(super) url: String,
 }
 
 impl KubernetesDoor {
-    pub(super) fn new(world: SharedWorld, token: Option<String>) -> Self {
+    pub(super) fn new(world: SharedWorld, token: Option<String>, delay: Duration) -> Self {
         Self {
             world,
             faults: Faults::default(),
             token: token.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
+            delay,
             url: String::new(),
         }
     }
@@ -81,7 +85,15 @@ impl KubernetesDoor {
     }
 
     pub(super) fn router(&self) -> Router {
-        router(self.world.clone(), self.faults.clone(), self.token.clone())
+        let delay = self.delay;
+        router(self.world.clone(), self.faults.clone(), self.token.clone()).layer(
+            middleware::from_fn(move |request: Request<Body>, next: Next| async move {
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
+                next.run(request).await
+            }),
+        )
     }
 }
 
