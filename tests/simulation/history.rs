@@ -142,7 +142,7 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Reserve,
         Self::RunnerGroup,
         Self::JitConfig,

@@ -256,7 +256,7 @@ fn tokens_that_cannot_be_had_are_written_once_an_hour_with_how_often() {
 fn a_runner_that_is_not_there_is_looked_for_by_name_before_it_counts_as_gone() {
     let mut machine = machine();
     let mut row = ours("w1", demand(7));
-    row.status = crate::Status::Failed;
+    row.status = Status::Failed;
     row.runner = Some(RunnerId(33));
     see(&mut machine, vec![], vec![row], vec![], 1, 100);
     let actions = machine.decide(at(101));
@@ -284,9 +284,9 @@ fn a_runner_that_is_not_there_is_looked_for_by_name_before_it_counts_as_gone() {
 fn a_worker_that_had_its_job_long_ago_does_not_end_the_back_off_of_its_key() {
     let mut machine = machine();
     let mut done = ours("w1", demand(7));
-    done.status = crate::Status::Completed;
+    done.status = Status::Completed;
     done.deregistered_at = Some(at(50));
-    done.named_by = vec![named(9, crate::Status::Completed)];
+    done.named_by = vec![named(9, Status::Completed)];
     let fresh = ours("w2", demand(7));
     let jobs = || vec![job(1, demand(7))];
     see(
