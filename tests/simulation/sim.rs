@@ -381,6 +381,9 @@ impl Sim {
                     | Effect::GetJob { .. }
                     | Effect::GetRun { .. }
                     | Effect::ListRunners { .. }
+                    | Effect::AskInstallation { .. }
+                    | Effect::ReadInstallationLog { .. }
+                    | Effect::LogAuthAttempt { .. }
                     | Effect::RecordJob { change: None, .. }
             ) || matches!(&action.effect, Effect::Deliveries(_, effect) if recovery::only_looks(effect));
             self.begun += u64::from(!asks);

@@ -578,8 +578,11 @@ impl Tables {
             let of_it = |event: &&InstallationEvent| event.installation == demand.installation;
             let last = self.events.iter().rev().find(of_it)?;
             let ends = ["installation.deleted", "installation.suspend"];
-            let newer = self.events.iter().rev().take_while(|event| *event != last);
-            let mut again = newer.filter(|event| {
+            let later = self.events.iter().rev().take_while(|event| *event != last);
+            // Deliveries overtake each other; ids grow.
+            let newer = self.events.iter();
+            let newer = newer.filter(|event| event.installation > demand.installation);
+            let mut again = later.chain(newer).filter(|event| {
                 event.entity == Some(demand.entity)
                     && event.app == last.app
                     && ["installation.created", "installation.unsuspend"]

@@ -493,4 +493,19 @@ impl Effect {
             _ => None,
         }
     }
+
+    /// The same, to give it the present name.
+    pub(crate) fn demand_mut(&mut self) -> Option<&mut Demand> {
+        match self {
+            Self::EnsureRunnerGroup { demand }
+            | Self::CreateJitConfig { demand, .. }
+            | Self::FindRunner { demand, .. }
+            | Self::DeleteRunner { demand, .. }
+            | Self::GetJob { demand, .. }
+            | Self::GetRun { demand, .. }
+            | Self::ListRunners { demand, .. }
+            | Self::AskInstallation { demand, .. } => Some(demand),
+            _ => None,
+        }
+    }
 }

@@ -411,7 +411,14 @@ impl Machine {
         }
     }
 
-    fn begin_unasked(&mut self, key: Key, effect: Effect, now: Time, actions: &mut Vec<Action>) {
+    fn begin_unasked(
+        &mut self,
+        key: Key,
+        mut effect: Effect,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        self.name(&mut effect);
         self.spend(&effect, now);
         let id = ActionId(self.next_id);
         self.next_id += 1;

@@ -325,6 +325,15 @@ impl Machine {
         self.name_everything();
     }
 
+    /// Calls take the newest name that is known.
+    pub(super) fn name(&self, effect: &mut Effect) {
+        if let Some(demand) = effect.demand_mut()
+            && let Some(named) = self.names.get(&demand.entity)
+        {
+            rename(demand, &named.login);
+        }
+    }
+
     fn name_everything(&mut self) {
         let jobs = self.jobs.iter_mut().map(|job| &mut job.demand);
         let workers = self.workers.values_mut().map(|row| &mut row.demand);
