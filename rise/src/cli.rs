@@ -4,6 +4,8 @@
 mod bench;
 mod help;
 mod lists;
+mod screen;
+mod stories;
 mod trace;
 mod usage;
 mod words;
@@ -25,6 +27,8 @@ use crate::output::Format;
 pub(crate) use bench::{Bench, BenchIntake, BenchLatency, BenchRound, BenchTurnaround};
 pub(crate) use help::command;
 pub(crate) use lists::{Filter, Jobs, Workers};
+pub(crate) use screen::Tui;
+pub(crate) use stories::{Events, Job, Worker};
 pub(crate) use trace::Trace;
 pub(crate) use words::Repository;
 
@@ -106,6 +110,16 @@ Example:
   rise status
   rise status --json --env staging")]
     Status(Show),
+    /// Watch everything on one screen, live
+    #[command(after_long_help = "\
+Needs POSTGRES_URL; reading rights are enough. With KUBECONFIG or K8S_KUBECONFIG
+it shows pods and their logs too. `?` tells what keys do.
+
+Example:
+  rise tui
+  rise tui --view workers --env prod
+  rise tui --once jobs --json")]
+    Tui(Tui),
     /// List jobs, the newest first
     #[command(after_long_help = "\
 A narrow terminal leaves out columns; piped, and with --json, all are there.
@@ -122,6 +136,29 @@ Example:
   rise workers --pool scw-em-rv1 --status failed --since 1d
   rise workers --entity 134263123 --json")]
     Workers(Workers),
+    /// Tell a job's whole story: deliveries, waiting, worker, outcome
+    #[command(after_long_help = "\
+Example:
+  rise job 43718000662
+  rise job 43718000662 --json")]
+    Job(Job),
+    /// Tell a worker's whole story, and how its pod stands
+    #[command(after_long_help = "\
+The pod is looked at where KUBECONFIG or K8S_KUBECONFIG names a cluster.
+
+Example:
+  rise worker rise-riscv-runner-5qwa9wv6l
+  rise worker rise-riscv-runner-5qwa9wv6l --json")]
+    Worker(Worker),
+    /// Print the log of deliveries and decisions
+    #[command(after_long_help = "\
+With --json one object a line.
+
+Example:
+  rise events -f
+  rise events --entity ggml-org --event workflow_job -n 100
+  rise events --job 43718000662 --json")]
+    Events(Events),
     /// Tell why a job never started, with proof and what to answer
     #[command(after_long_help = "\
 Asks webhook intake, so it needs RISE_URL (or PROD_URL) and TRACE_API_SECRET, and
@@ -138,7 +175,8 @@ Example:
     #[command(after_long_help = "\
 A private PostgreSQL, a pretend GitHub, a pretend Kubernetes with eight boards,
 webhook intake and scheduler, and a job every two seconds. Nothing is installed
-and nothing outside this machine is spoken to. Ctrl-C ends and cleans up.
+and nothing outside this machine is spoken to. Ctrl-C ends and cleans up. On a
+terminal it opens `rise tui` once all answers; --no-tui follows the story.
 
 Once everything answers it says what other terminals source to join it. With
 --data DIR that is DIR/env, and the tables stay for the next time.
@@ -253,6 +291,9 @@ pub(crate) struct Sandbox {
     /// Keep the data in this folder, and go on from what is there
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Follow the story, line by line, where there is a terminal for the screen
+    #[arg(long)]
+    pub(crate) no_tui: bool,
     /// End after this time, from the moment when everything answers
     #[arg(long, value_name = "TIME", value_parser = Span::parse)]
     pub(crate) exit_after: Option<Span>,

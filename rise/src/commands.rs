@@ -4,14 +4,17 @@
 mod bench;
 mod config;
 mod db;
+mod events;
 mod health;
-mod lists;
+pub(crate) mod lists;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod serve;
 mod shell;
-mod status;
+pub(crate) mod status;
+mod stories;
 mod trace;
+mod tui;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Configuration, Variables, failure};
@@ -24,7 +27,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         variables: Variables::of_process(),
         cli: cli.global,
     };
-    if !matches!(cli.command, Command::Serve(_)) {
+    if !matches!(cli.command, Command::Serve(_)) && !tui::takes_terminal(&cli.command) {
         logging::start(logging::command_level(context.cli.loudness()));
     }
     match cli.command {
@@ -32,7 +35,11 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Db(command) => db::run(&context, command),
         Command::Config(command) => config::run(&context, command),
         Command::Status(show) => status::run(&context, show),
+        Command::Tui(options) => tui::run(&context, &options),
         Command::Jobs(jobs) => lists::jobs(&context, &jobs),
+        Command::Job(job) => stories::job(&context, &job),
+        Command::Worker(worker) => stories::worker(&context, &worker),
+        Command::Events(events) => events::run(&context, &events),
         Command::Workers(workers) => lists::workers(&context, &workers),
         Command::Trace(trace) => trace::run(&context, &trace),
         #[cfg(feature = "sandbox")]

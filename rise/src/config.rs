@@ -30,7 +30,7 @@ pub(crate) use layers::Place;
 use layers::{DEFAULT, Layer, Layers, Origin};
 pub(crate) use path::KeyPath;
 pub(crate) use problem::{Problem, failure};
-pub(crate) use processes::{DEFAULT_PORT, TraceAccess};
+pub(crate) use processes::{DEFAULT_PORT, Database, TraceAccess};
 use variables::Asking;
 pub(crate) use variables::{Secrecy, Source, Variable, Variables};
 

@@ -2,7 +2,9 @@
 //!
 //! A service logs at `LOGLEVEL`, INFO without it. Other commands tell what goes wrong, and more with `-v`.
 
+use std::fs;
 use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -77,6 +79,35 @@ pub(crate) fn start(level: LevelFilter) {
         let layer = layer.json().flatten_event(true).with_current_span(false);
         logs.with(layer).init();
     }
+}
+
+/// Begins to log to a file, for programs whose terminal shows something else.
+pub(crate) fn start_in_file(level: LevelFilter, path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?;
+    let layer = tracing_subscriber::fmt::layer()
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(std::sync::Mutex::new(file));
+    tracing_subscriber::registry()
+        .with(filter(level))
+        .with(layer.compact())
+        .init();
+    Ok(())
+}
+
+/// Where programs log whose terminal shows something else.
+pub(crate) fn file() -> PathBuf {
+    use etcetera::BaseStrategy;
+    let folder = etcetera::choose_base_strategy()
+        .ok()
+        .and_then(|folders| Some(folders.state_dir()?.join("rise")));
+    folder.unwrap_or_else(std::env::temp_dir).join("tui.log")
 }
 
 /// Crates that are not ours tell only trouble: what HTTP clients say at DEBUG holds headers, and so tokens.

@@ -9,6 +9,7 @@ mod config;
 mod exit;
 mod logging;
 mod output;
+mod tui;
 mod when;
 
 use std::process::ExitCode;

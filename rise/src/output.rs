@@ -62,6 +62,14 @@ impl Output {
         }
     }
 
+    /// How wide the terminal is; nothing when there is none.
+    pub(crate) fn columns(&self) -> Option<u16> {
+        match self.shape {
+            Shape::Terminal(columns) => Some(columns),
+            Shape::Pipe => None,
+        }
+    }
+
     /// One line.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
         writeln!(self.stream, "{}", clean(text.as_ref()))
@@ -145,8 +153,7 @@ impl Output {
         Ok(())
     }
 
-    /// One JSON value on one line, the last of an output.
-    #[cfg(feature = "sandbox")]
+    /// One JSON value on one line.
     pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_writer(&mut self.stream, value)?;
         writeln!(self.stream)?;

@@ -19,4 +19,5 @@ mod scheduler;
 mod support;
 mod terminal;
 mod trace;
+mod tui;
 mod wire;

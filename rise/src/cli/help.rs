@@ -2,13 +2,31 @@
 
 use std::fmt::Write as _;
 
-/// Who uses which commands. A test holds that every command is in one group.
+/// Who uses which commands, a line each: those that belong together share one. A test holds that every command is in
+/// one group.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Services", &["serve", "db", "config"]),
-    ("On-call", &["status", "jobs", "workers"]),
+    (
+        "On-call",
+        &["status", "tui", "jobs, workers", "job, worker", "events"],
+    ),
+    ("Support", &["trace"]),
     #[cfg(feature = "sandbox")]
     ("Try it", &["sandbox", "bench"]),
-    ("Shell", &["completions", "man"]),
+    ("Shell", &["completions, man"]),
+];
+
+/// What lines say that are about more than their first command.
+const TOGETHER: &[(&str, &str)] = &[
+    ("jobs, workers", "List jobs or workers, the newest first"),
+    (
+        "job, worker",
+        "Tell one's whole story, from its first sign to its end",
+    ),
+    (
+        "completions, man",
+        "Print completions for a shell, the manual page",
+    ),
 ];
 
 /// The command line, with our help page.
@@ -19,16 +37,20 @@ pub(crate) fn command() -> clap::Command {
 }
 
 fn page(command: &clap::Command) -> String {
-    let mut page = "{about-with-newline}\n{usage-heading} rise <COMMAND>\n".to_owned();
+    let mut page = "{about-with-newline}\n{usage-heading} rise <COMMAND>\n\n".to_owned();
     for (group, names) in GROUPS {
-        let _ = write!(page, "\n{group}:\n");
-        for name in *names {
-            let about = command
-                .find_subcommand(name)
-                .and_then(|command| command.get_about())
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            let _ = writeln!(page, "  {name:<13}{about}");
+        let _ = writeln!(page, "{group}:");
+        for line in *names {
+            let together = TOGETHER.iter().find(|(names, _)| names == line);
+            let about = match together {
+                Some((_, about)) => (*about).to_owned(),
+                None => command
+                    .find_subcommand(line)
+                    .and_then(|command| command.get_about())
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+            };
+            let _ = writeln!(page, "  {line:<17} {about}");
         }
     }
     page.push_str(
@@ -65,8 +87,8 @@ mod tests {
     fn every_command_is_in_one_group() {
         let mut grouped: Vec<&str> = GROUPS
             .iter()
-            .flat_map(|(_, names)| *names)
-            .copied()
+            .flat_map(|(_, lines)| *lines)
+            .flat_map(|line| line.split(", "))
             .collect();
         grouped.sort_unstable();
         let command = command();

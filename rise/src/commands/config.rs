@@ -189,6 +189,7 @@ fn listed(failure: Option<Failure>) -> Vec<Problem> {
 struct Paths {
     configuration: Option<String>,
     cache: Option<String>,
+    screen_log: String,
 }
 
 fn paths(context: &Context, show: Show) -> Outcome {
@@ -199,6 +200,7 @@ fn paths(context: &Context, show: Show) -> Outcome {
     let paths = Paths {
         configuration: configuration.path.map(|path| path.display().to_string()),
         cache: cache_folder(),
+        screen_log: crate::logging::file().display().to_string(),
     };
     let mut output = Output::stdout();
     match show.format() {
@@ -218,6 +220,7 @@ fn paths(context: &Context, show: Show) -> Outcome {
                             .cache
                             .unwrap_or_else(|| "none: there is no home folder".to_owned()),
                     ],
+                    ["log of rise tui".to_owned(), paths.screen_log],
                 ],
             )?;
         }

@@ -141,7 +141,7 @@ fn failure(info: &Value) -> String {
 }
 
 /// The labels as sent, in one word each.
-pub(super) fn labels(labels: &Value) -> String {
+pub(crate) fn labels(labels: &Value) -> String {
     let words = labels
         .as_array()
         .into_iter()

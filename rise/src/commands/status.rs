@@ -1,7 +1,7 @@
 //! `rise status`: one screen of everything, from the tables alone. What is wrong stands first, and decides the exit status.
 
-mod state;
-mod verdict;
+pub(crate) mod state;
+pub(crate) mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,6 @@ use super::Context;
 use super::lists::labels;
 use crate::block_on;
 use crate::cli::Show;
-use crate::config::Configuration;
 use crate::exit::{Exit, Outcome};
 use crate::output::{Format, Output};
 use crate::when;
@@ -35,7 +34,13 @@ pub(super) fn run(context: &Context, show: Show) -> Outcome {
         .as_ref()
         .map(|row| State::read(&row.state))
         .unwrap_or_default();
-    let pools = pools(&configuration, &overview, &state);
+    let configured: Vec<String> = configuration
+        .file
+        .pools
+        .iter()
+        .map(|pool| pool.name.to_string())
+        .collect();
+    let pools = pools(&configured, &overview, &state);
     let report = Report {
         environment: configuration.name.as_str(),
         unhealthy: verdict::unhealthy(&overview, &state, &pools),
@@ -68,18 +73,18 @@ struct Report<'a> {
 }
 
 /// One pool: its boards by state, and what the tables hold for it.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct PoolLine {
-    name: String,
-    boards: BTreeMap<String, usize>,
-    jobs_waiting: i64,
-    jobs_running: i64,
-    workers_starting: i64,
-    workers_running: i64,
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct PoolLine {
+    pub(crate) name: String,
+    pub(crate) boards: BTreeMap<String, usize>,
+    pub(crate) jobs_waiting: i64,
+    pub(crate) jobs_running: i64,
+    pub(crate) workers_starting: i64,
+    pub(crate) workers_running: i64,
 }
 
 /// The order in which states of boards are shown; others follow.
-const BOARD_STATES: [&str; 7] = [
+pub(crate) const BOARD_STATES: [&str; 7] = [
     "free",
     "starting",
     "busy",
@@ -90,12 +95,8 @@ const BOARD_STATES: [&str; 7] = [
 ];
 
 /// Every pool that is configured or that anything is in.
-fn pools(configuration: &Configuration, overview: &Overview, state: &State) -> Vec<PoolLine> {
-    let configured = configuration
-        .file
-        .pools
-        .iter()
-        .map(|pool| pool.name.to_string());
+pub(crate) fn pools(configured: &[String], overview: &Overview, state: &State) -> Vec<PoolLine> {
+    let configured = configured.iter().cloned();
     let names: BTreeSet<String> = configured
         .chain(overview.live.iter().map(|count| count.pool.clone()))
         .chain(state.boards.iter().map(|board| board.pool.clone()))

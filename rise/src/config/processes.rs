@@ -144,6 +144,17 @@ impl Configuration {
         self.all_or_problems(asking, database)
     }
 
+    /// What commands need that read tables and, where one is known, look at the cluster.
+    pub(crate) fn database_and_cluster(
+        &self,
+        variables: &Variables,
+    ) -> Result<(Database, Option<KubeSource>), Failure> {
+        let mut asking = Asking::of(variables);
+        let database = self.ask_database(&mut asking);
+        let cluster = cluster_if_set(&mut asking);
+        self.all_or_problems(asking, database.map(|database| (database, cluster)))
+    }
+
     /// What webhook intake needs.
     pub(crate) fn ghfe(
         &self,
@@ -369,6 +380,14 @@ fn ask_intake(asking: &mut Asking<'_>) -> Option<reqwest::Url> {
 }
 
 fn ask_cluster(asking: &mut Asking<'_>) -> Option<KubeSource> {
+    let found = cluster_if_set(asking);
+    if found.is_none() {
+        asking.missing("K8S_KUBECONFIG (or KUBECONFIG, a path)");
+    }
+    found
+}
+
+fn cluster_if_set(asking: &mut Asking<'_>) -> Option<KubeSource> {
     if let Some(text) = asking.optional(Variable::K8sKubeconfig) {
         return Some(KubeSource::Text(text.into()));
     }
@@ -378,6 +397,5 @@ fn ask_cluster(asking: &mut Asking<'_>) -> Option<KubeSource> {
     if asking.has(IN_CLUSTER) {
         return Some(KubeSource::InCluster);
     }
-    asking.missing("K8S_KUBECONFIG (or KUBECONFIG, a path)");
     None
 }

@@ -33,6 +33,49 @@ impl Kubernetes {
         Ok(scan.finish())
     }
 
+    /// Hands on the last lines of a pod's log and what comes after them, until it ends. A log may be silent for long, so
+    /// that only its opening has a call's time.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or broke off.
+    pub async fn follow_log(
+        &self,
+        name: &PodName,
+        lines: i64,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(), KubernetesError> {
+        let call = Call::new(Operation::PodLog, format!("pod {name}"));
+        let params = LogParams {
+            follow: true,
+            tail_lines: Some(lines),
+            ..runner_log()
+        };
+        let mut stream = std::pin::pin!(self.open_log(&call, name, &params).await?);
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            match read(&mut stream, &mut piece).await {
+                Ok(0) => return Ok(()),
+                Ok(length) => take(piece.get(..length).unwrap_or_default()),
+                Err(error) => return Err(call.failed(kube::Error::ReadEvents(error))),
+            }
+        }
+    }
+
+    async fn open_log(
+        &self,
+        call: &Call,
+        name: &PodName,
+        params: &LogParams,
+    ) -> Result<impl AsyncRead + use<>, KubernetesError> {
+        let within = self.section.call_timeout.std();
+        let request = call.built(Request::new(self.pods_path()).logs(name.as_str(), params))?;
+        let opening = self.client.request_stream(request);
+        match tokio::time::timeout(within, opening).await {
+            Ok(opened) => opened.map_err(|error| call.failed(error)),
+            Err(_) => Err(call.timed_out()),
+        }
+    }
+
     /// Hands a log on, piece by piece. Every piece has a call's time to come.
     pub(super) async fn stream_log(
         &self,
@@ -42,13 +85,7 @@ impl Kubernetes {
         mut take: impl FnMut(&[u8]),
     ) -> Result<(), KubernetesError> {
         let within = self.section.call_timeout.std();
-        let request = call.built(Request::new(self.pods_path()).logs(name.as_str(), params))?;
-        let opening = self.client.request_stream(request);
-        let stream = match tokio::time::timeout(within, opening).await {
-            Ok(opened) => opened.map_err(|error| call.failed(error))?,
-            Err(_) => return Err(call.timed_out()),
-        };
-        let mut stream = std::pin::pin!(stream);
+        let mut stream = std::pin::pin!(self.open_log(call, name, params).await?);
         let mut piece = vec![0; PIECE_BYTES];
         loop {
             match tokio::time::timeout(within, read(&mut stream, &mut piece)).await {

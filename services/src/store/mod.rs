@@ -16,11 +16,13 @@ mod jobs;
 mod kept;
 mod lease;
 mod listen;
+pub mod live;
 pub mod migrate;
 pub mod operator;
 pub(crate) mod pages;
 mod snapshot;
 pub(crate) mod stats;
+pub mod story;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trace;

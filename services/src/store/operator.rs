@@ -251,7 +251,7 @@ impl Store {
     }
 
     /// The database's clock.
-    async fn now(&self) -> Result<Time, StoreError> {
+    pub(super) async fn now(&self) -> Result<Time, StoreError> {
         let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
             .fetch_one(&self.pool)
             .await?;

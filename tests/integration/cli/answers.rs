@@ -234,9 +234,17 @@ fn endless(example: &str) -> &'static str {
 
 /// These are tried where there is a GitHub and a cluster to speak to, and where time is not what they take most of.
 fn needs_a_world(example: &str) -> bool {
-    ["serve scheduler", "sandbox", "bench"]
-        .iter()
-        .any(|start| example.starts_with(start))
+    let screen = example.starts_with("tui") && !example.contains("--once");
+    let worlds = [
+        "serve scheduler",
+        "sandbox",
+        "bench",
+        "trace",
+        "job ",
+        "worker ",
+        "events -f",
+    ];
+    screen || worlds.iter().any(|start| example.starts_with(start))
 }
 
 /// Every command line that a long help shows, without the program's name.
@@ -269,7 +277,16 @@ fn commands_in(help: &str) -> Vec<&str> {
     let mut in_list = false;
     for line in help.lines() {
         match line.strip_prefix("  ") {
-            Some(entry) if in_list => listed.extend(entry.split_whitespace().next()),
+            // Commands that belong together share a line, with commas between them.
+            Some(entry) if in_list => {
+                for word in entry.split_whitespace() {
+                    let name = word.trim_end_matches(',');
+                    listed.push(name);
+                    if name == word {
+                        break;
+                    }
+                }
+            }
             Some(_) => {}
             None => {
                 let heads = line.ends_with(':') && !line.contains(' ');

@@ -47,7 +47,7 @@ fn in_its_time_it_does_jobs_and_breaks_no_promise() {
 /// all the same.
 #[test]
 fn chaos_loses_no_job_and_kills_none() {
-    let mut sandbox = Sandbox::start("--chaos --speed 10 --exit-after 45s --seed 3 --json");
+    let mut sandbox = Sandbox::start("--chaos --speed 5 --exit-after 45s --seed 3 --json");
     let status = sandbox.ended();
     let (out, err) = (sandbox.out.text(), sandbox.err.text());
     assert_eq!(status, Some(0), "{out}\n{err}");

@@ -124,6 +124,7 @@ impl Stage {
             .await
             .map_err(|error| failed(chain(&error)))?;
         let parts = Parts {
+            screen: None,
             caps: file.caps.clone(),
             overlay: String::new(),
             database: file.database,

@@ -8,6 +8,7 @@ mod chaos;
 pub(super) mod child;
 pub(super) mod folder;
 mod report;
+mod screen;
 mod services;
 mod speed;
 mod story;
@@ -58,7 +59,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Runs the sandbox until its time is over or somebody ends it.
 pub(super) fn run(context: &Context, options: Options) -> Outcome {
     let configuration = context.configuration()?;
+    let screen = if opens_screen(&options) {
+        super::tui::log_to_file(context)?;
+        Some(screen::Parts::of(&configuration))
+    } else {
+        None
+    };
     let parts = Parts {
+        screen,
         overlay: speed::overlay(&configuration.file, options.speed)?,
         caps: configuration.file.caps.clone(),
         database: configuration.file.database,
@@ -67,8 +75,15 @@ pub(super) fn run(context: &Context, options: Options) -> Outcome {
     block_on(async move { Box::pin(play(&options, parts)).await })
 }
 
+/// Whether the screen is opened once everything answers.
+pub(super) fn opens_screen(options: &Options) -> bool {
+    !options.no_tui && !options.json && super::tui::is_on_terminal()
+}
+
 /// What the sandbox takes from the configuration.
 pub(super) struct Parts {
+    /// What the screen is made of, where there is one.
+    pub(super) screen: Option<screen::Parts>,
     pub(super) caps: Caps,
     /// What the services are told besides the configuration file.
     pub(super) overlay: String,
@@ -158,7 +173,7 @@ pub(super) async fn private_postgres(options: pg::Options) -> Result<Postgres, F
 
 async fn with_postgres(
     options: &Options,
-    parts: Parts,
+    mut parts: Parts,
     folder: &Folder,
     postgres: &Postgres,
     story: &Arc<Story>,
@@ -176,6 +191,7 @@ async fn with_postgres(
     let earlier = Earlier::of(&store).await?;
     let mut doors = open_doors(options, &secrets.webhook, &earlier).await?;
     let caps = parts.caps.clone();
+    let screen = parts.screen.take();
     let variables = Variables::new(folder, &doors, &secrets, &url, parts)?;
     let started = Cell::new(0_usize);
     let start = async |role: Role, listen: &str| {
@@ -206,7 +222,9 @@ async fn with_postgres(
     told::greet(story, folder, &doors, &services);
     let world = doors.world().clone();
     let chaos = options.chaos.then(|| Chaos::begin(&doors, options.speed));
+    let kubeconfig = doors.kubernetes().kubeconfig();
     let ended = tokio::select! {
+        ended = screen::show(screen, &store, kubeconfig, story) => ended,
         ended = wait_for_the_end(options, &world, story, interrupted, chaos.as_ref()) => Ok(ended),
         never = told::count(world.clone(), story) => match never {},
         died = disturbed(&mut services, chaos.as_ref(), story, async |listen: &str| {
@@ -214,6 +232,7 @@ async fn with_postgres(
         }) => Err(died),
         task = doors.task_ended() => Err(Failure::new(Exit::Failed, task.to_string())),
     };
+    story.be_silent(false);
     // The report is made while everything still runs: stopping is no part of what is judged.
     if matches!(ended, Ok(Ended::ByPerson)) {
         story.tell(

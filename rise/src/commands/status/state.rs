@@ -9,52 +9,60 @@ use serde_json::Value;
 
 /// The parts that are shown.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct State {
-    pub(super) version: Option<String>,
-    pub(super) last_good_round_at: Option<Time>,
-    pub(super) effects_in_flight: Option<u64>,
-    pub(super) breakers: Vec<Breaker>,
-    pub(super) boards: Vec<Board>,
-    pub(super) queue: Vec<QueueGroup>,
-    pub(super) other_scheduler: Option<OtherScheduler>,
+pub(crate) struct State {
+    pub(crate) version: Option<String>,
+    pub(crate) last_good_round_at: Option<Time>,
+    pub(crate) effects_in_flight: Option<u64>,
+    pub(crate) cluster_as_of: Option<Time>,
+    pub(crate) breakers: Vec<Breaker>,
+    pub(crate) boards: Vec<Board>,
+    pub(crate) queue: Vec<QueueGroup>,
+    pub(crate) other_scheduler: Option<OtherScheduler>,
 }
 
 /// Something that is not called at present.
 #[derive(Debug, PartialEq, Deserialize, Serialize)]
-pub(super) struct Breaker {
-    pub(super) party: String,
-    pub(super) trouble: String,
-    pub(super) since: Time,
+pub(crate) struct Breaker {
+    pub(crate) party: String,
+    pub(crate) trouble: String,
+    pub(crate) since: Time,
     #[serde(default)]
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 /// A board.
 #[derive(Debug, PartialEq, Deserialize)]
-pub(super) struct Board {
-    pub(super) pool: String,
-    pub(super) state: String,
+pub(crate) struct Board {
+    #[serde(default)]
+    pub(crate) name: String,
+    pub(crate) pool: String,
+    pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) worker: Option<String>,
+    #[serde(default)]
+    pub(crate) job: Option<i64>,
 }
 
 /// Jobs that wait for the same reason.
 #[derive(Debug, PartialEq, Deserialize)]
-pub(super) struct QueueGroup {
-    pub(super) reason: String,
+pub(crate) struct QueueGroup {
+    pub(crate) reason: String,
     #[serde(default)]
-    pub(super) subject: Option<String>,
+    pub(crate) subject: Option<String>,
     #[serde(default)]
-    pub(super) jobs: u64,
+    pub(crate) jobs: u64,
     #[serde(default)]
-    pub(super) oldest: Option<Time>,
+    pub(crate) oldest: Option<Time>,
 }
 
 impl State {
     /// Reads what can be read.
-    pub(super) fn read(state: &Value) -> Self {
+    pub(crate) fn read(state: &Value) -> Self {
         Self {
             version: field(state, "version"),
             last_good_round_at: field(state, "last_good_round_at"),
             effects_in_flight: field(state, "effects_in_flight"),
+            cluster_as_of: field(state, "cluster_as_of"),
             breakers: list(state, "breakers"),
             boards: list(state, "boards"),
             queue: list(state, "queue"),

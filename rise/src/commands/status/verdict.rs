@@ -16,7 +16,7 @@ const ROUND_WITHIN: TimeDelta = TimeDelta::seconds(60);
 const USABLE: [&str; 4] = ["free", "starting", "busy", "idle"];
 
 /// The reasons; none when all is well.
-pub(super) fn unhealthy(overview: &Overview, state: &State, pools: &[PoolLine]) -> Vec<String> {
+pub(crate) fn unhealthy(overview: &Overview, state: &State, pools: &[PoolLine]) -> Vec<String> {
     let mut reasons = Vec::new();
     let now = overview.now;
     match &overview.scheduler {
