@@ -12,13 +12,13 @@ const LIMIT: usize = 5_000;
 
 /// Plays these jobs for so long, with a GitHub that says each time that nothing is new. Returns the calls by installation,
 /// and how old the oldest knowledge of a job ever was.
-fn asked(jobs: &mut Vec<JobRow>, seconds: i64) -> (BTreeMap<InstallationId, usize>, i64) {
+fn asked(jobs: &mut [JobRow], seconds: i64) -> (BTreeMap<InstallationId, usize>, i64) {
     let mut machine = machine();
     let mut calls: BTreeMap<InstallationId, usize> = BTreeMap::new();
     let mut oldest = 0;
     for second in (0..seconds).step_by(5) {
         if second % 15 == 0 {
-            see(&mut machine, jobs.clone(), vec![], vec![], 0, second);
+            see(&mut machine, jobs.to_owned(), vec![], vec![], 0, second);
         }
         let mut actions = machine.decide(at(second));
         while let Some(action) = actions.pop() {

@@ -26,7 +26,7 @@ fn installation(id: i64, login: &str) -> Outcome {
     })
 }
 
-fn find<'a>(actions: &'a [Action], wanted: impl Fn(&Effect) -> bool) -> Option<&'a Action> {
+fn find(actions: &[Action], wanted: impl Fn(&Effect) -> bool) -> Option<&Action> {
     actions.iter().find(|action| wanted(&action.effect))
 }
 
