@@ -59,6 +59,10 @@ pub(crate) enum FaultKind {
     KillStuck,
     /// An account suspends the App for a while.
     Suspended,
+    /// An account removes the App and installs it again: the installation has another id.
+    Reinstalled,
+    /// An account takes another name.
+    Renamed,
     /// GitHub says of a runner that is there that it is not found.
     LyingNotFound,
     /// A runner is registered long after the call for it was given up.
@@ -93,6 +97,8 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::DeliveriesDoubled,
     FaultKind::PodDeleted,
     FaultKind::Suspended,
+    FaultKind::Reinstalled,
+    FaultKind::Renamed,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
     FaultKind::LyingNotFound,
@@ -115,6 +121,7 @@ pub(crate) enum Call {
     FindRunner,
     ListRunners,
     GetJob,
+    AskInstallation,
     DeleteRunner,
     CreatePod,
     GetPod,
@@ -136,13 +143,14 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Reserve,
         Self::RunnerGroup,
         Self::JitConfig,
         Self::FindRunner,
         Self::ListRunners,
         Self::GetJob,
+        Self::AskInstallation,
         Self::DeleteRunner,
         Self::CreatePod,
         Self::GetPod,
@@ -171,6 +179,7 @@ impl Call {
             | Self::FindRunner
             | Self::ListRunners
             | Self::GetJob
+            | Self::AskInstallation
             | Self::DeleteRunner
             | Self::Deliveries
             | Self::AllOfGitHub => Self::AllOfGitHub,
@@ -318,6 +327,13 @@ pub(crate) enum What {
         account: usize,
         lasts: i64,
     },
+    Reinstalled {
+        account: usize,
+    },
+    Renamed {
+        account: usize,
+        number: i64,
+    },
     LyingNotFound {
         lasts: i64,
     },
@@ -367,6 +383,8 @@ impl What {
             | Self::Cancel { .. }
             | Self::NextPod { .. }
             | Self::WatchExpired
+            | Self::Reinstalled { .. }
+            | Self::Renamed { .. }
             | Self::Uninstalled { .. }
             | Self::RowLost { .. }
             | Self::RowAsBefore { .. }
@@ -411,9 +429,24 @@ impl Event {
         );
         let overlaps =
             self.at <= other.at + other.what.lasts() && other.at <= self.at + self.what.lasts();
-        changes_the_world
+        let same = changes_the_world
             && overlaps
-            && std::mem::discriminant(&self.what) == std::mem::discriminant(&other.what)
+            && std::mem::discriminant(&self.what) == std::mem::discriminant(&other.what);
+        same || self.loses_track(other)
+    }
+
+    /// An account that takes another name, or installs the App again, and removes it: only its next delivery tells who it is.
+    fn loses_track(&self, other: &Self) -> bool {
+        let account = |what: &What| match *what {
+            What::Renamed { account, .. }
+            | What::Reinstalled { account }
+            | What::Uninstalled { account } => Some(account),
+            _ => None,
+        };
+        let kinds_differ =
+            std::mem::discriminant(&self.what) != std::mem::discriminant(&other.what);
+        let (ours, theirs) = (account(&self.what), account(&other.what));
+        kinds_differ && ours.is_some() && ours == theirs
     }
 }
 
@@ -666,6 +699,13 @@ pub(crate) fn fault(kind: FaultKind, setting: Setting, draw: &mut Draw) -> What 
         FaultKind::Suspended => What::Suspended {
             account: draw.one_of(&[0, 1, 2]),
             lasts,
+        },
+        FaultKind::Reinstalled => What::Reinstalled {
+            account: draw.one_of(&[0, 1, 2]),
+        },
+        FaultKind::Renamed => What::Renamed {
+            account: draw.one_of(&[0, 1, 2]),
+            number: draw.between(1, 1_000_000),
         },
         FaultKind::LyingNotFound => What::LyingNotFound { lasts },
         FaultKind::Uninstalled => What::Uninstalled {

@@ -9,6 +9,7 @@
 
 pub mod alerts;
 pub mod boards;
+pub mod budget;
 mod by_log;
 pub mod cluster;
 pub mod config;

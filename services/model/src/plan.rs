@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::cluster::Phase;
 use crate::config::{BOARD_LABEL, Caps, Pool, Sharing};
-use crate::dependencies::Breakers;
+use crate::dependencies::{Breakers, Party};
 use crate::rows::{Demand, DemandKey, JobRow, WorkerRow};
 use crate::settings::{InForce, Scope};
 use crate::view::{ClusterView, Knowledge};
@@ -39,6 +39,8 @@ pub struct PlanInput<'a> {
     pub backing_off: &'a BTreeSet<DemandKey>,
     /// What may be called.
     pub breakers: &'a Breakers,
+    /// How many more runners GitHub would register now; who is not in it has no limit.
+    pub rooms: &'a BTreeMap<Party, usize>,
     /// The pools.
     pub pools: &'a [Pool],
     /// The images, by their names in the configuration.

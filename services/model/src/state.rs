@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::cluster::{Node, Phase, Readiness};
 use crate::machine::Machine;
 use crate::other::OtherScheduler;
@@ -102,6 +103,16 @@ pub struct BreakerReport {
     pub message: String,
 }
 
+/// What is left of one caller's hourly calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetReport {
+    /// Whose: `app:organization`, `installation:123`.
+    pub party: String,
+    /// How many.
+    #[serde(flatten)]
+    pub budget: Budget,
+}
+
 /// The whole of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateReport {
@@ -114,6 +125,9 @@ pub struct StateReport {
     /// As of when pods and nodes are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_as_of: Option<Time>,
+    /// What is left of GitHub's hourly calls.
+    #[serde(default)]
+    pub budgets: Vec<BudgetReport>,
     /// A scheduler of another kind is at work: nothing is begun beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_scheduler: Option<OtherScheduler>,
@@ -179,6 +193,7 @@ pub fn report(machine: &Machine, version: &str, quiet: bool) -> StateReport {
         quiet,
         effects_in_flight: machine.in_flight(),
         cluster_as_of: machine.cluster().as_of(),
+        budgets: budgets(machine),
         other_scheduler: machine.other_scheduler_then(),
         breakers: breakers(machine),
         boards,
@@ -186,6 +201,16 @@ pub fn report(machine: &Machine, version: &str, quiet: bool) -> StateReport {
         queue: queue(machine),
         settings: machine.settings_report(),
     }
+}
+
+fn budgets(machine: &Machine) -> Vec<BudgetReport> {
+    let known = machine.budgets().known();
+    known
+        .map(|(party, budget)| BudgetReport {
+            party: party.to_string(),
+            budget,
+        })
+        .collect()
 }
 
 fn breakers(machine: &Machine) -> Vec<BreakerReport> {

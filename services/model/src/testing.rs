@@ -193,7 +193,7 @@ pub(crate) fn rules() -> Rules {
         job_wrong_for: Span::seconds(60),
         job_silent_for: Span::seconds(600),
         job_asked_at_least_apart: Span::seconds(60),
-        job_asked_at_most_apart: Span::seconds(900),
+        job_asked_at_most_apart: Span::seconds(840),
         job_stuck_after: Span::seconds(600),
         jobs_asked_at_once: 10,
         other_scheduler_lasts: Span::seconds(300),

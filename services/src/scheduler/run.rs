@@ -321,6 +321,8 @@ impl Term {
             workers: rows.workers,
             begun,
         });
+        let budgets = self.doors.github.budgets();
+        self.machine.observe(Observation::Budgets(budgets));
         let actions = self.machine.decide(now);
         self.begun_something = !actions.is_empty();
         self.last_good_round_at = Some(now);

@@ -10,6 +10,7 @@ pub mod bench;
 mod deliveries;
 mod events;
 mod gone;
+mod installations;
 mod intake;
 mod jobs;
 mod kept;

@@ -5,6 +5,7 @@ mod database;
 mod deliveries;
 mod described;
 mod failures;
+mod installations;
 mod leading;
 mod life;
 mod settings;

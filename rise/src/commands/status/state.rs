@@ -111,6 +111,7 @@ mod tests {
             quiet: true,
             effects_in_flight: 3,
             cluster_as_of: None,
+            budgets: vec![],
             other_scheduler: None,
             breakers: vec![BreakerReport {
                 party: "installation:5".into(),

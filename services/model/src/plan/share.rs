@@ -8,7 +8,8 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::config::Cap;
-use crate::rows::JobRow;
+use crate::dependencies::Party;
+use crate::rows::{Demand, JobRow};
 use crate::waiting::WaitingReason;
 use crate::{EntityId, JobId, PoolName, Time};
 
@@ -26,9 +27,12 @@ struct Claim<'a> {
     reserved: usize,
     /// Boards that it has by now, by pool.
     in_pool: BTreeMap<&'a PoolName, usize>,
-    /// Its jobs without a worker, by pool, oldest first.
-    wants: BTreeMap<&'a PoolName, VecDeque<&'a JobRow>>,
+    /// Its jobs without a worker, by pool and through whom they are registered, oldest first.
+    wants: BTreeMap<Want<'a>, VecDeque<&'a JobRow>>,
 }
+
+/// Jobs that the same limits are for.
+type Want<'a> = (&'a PoolName, Party);
 
 /// The place of a claim among others: the least is next.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -75,13 +79,16 @@ pub(super) fn share<'a>(input: &PlanInput<'a>, jobs: &[&'a JobRow], plan: &mut P
         .iter()
         .map(|(pool, slots)| (*pool, slots.free))
         .collect();
-    while let Some((index, pool)) = next(input, &claims, &slots, &left) {
+    let mut rooms = Rooms(input.rooms.clone());
+    while let Some((index, want)) = next(input, &claims, &slots, &left, &rooms) {
         let Some(claim) = claims.get_mut(index) else {
             break;
         };
-        let Some(job) = claim.wants.get_mut(pool).and_then(VecDeque::pop_front) else {
+        let Some(job) = claim.wants.get_mut(&want).and_then(VecDeque::pop_front) else {
             break;
         };
+        let (pool, _) = want;
+        rooms.take(&job.demand);
         if let Some(left) = left.get_mut(pool) {
             *left -= 1;
         }
@@ -95,7 +102,12 @@ pub(super) fn share<'a>(input: &PlanInput<'a>, jobs: &[&'a JobRow], plan: &mut P
     }
     for claim in &claims {
         for job in claim.wants.values().flatten() {
-            plan.waiting.insert(job.id, claim.why_not(job, &slots));
+            let free = left.get(&job.demand.pool).is_some_and(|left| *left > 0);
+            let full = rooms.full(&job.demand).filter(|_| free);
+            let why_not = || claim.why_not(job, &slots);
+            let below_cap = full.filter(|_| !claim.is_at_cap());
+            let reason = below_cap.map_or_else(why_not, WaitingReason::GithubBudget);
+            plan.waiting.insert(job.id, reason);
         }
     }
 }
@@ -120,7 +132,7 @@ fn claims<'a>(input: &PlanInput<'a>, jobs: &[&'a JobRow]) -> Vec<Claim<'a>> {
             .or_insert_with(|| Claim::of(input, entity));
         claim
             .wants
-            .entry(&job.demand.pool)
+            .entry((&job.demand.pool, Party::of(&job.demand)))
             .or_default()
             .push_back(job);
     }
@@ -149,21 +161,47 @@ fn cap(input: &PlanInput<'_>, entity: EntityId) -> Cap {
     })
 }
 
-/// Whose turn it is, and in which pool.
+/// How many more runners GitHub would register now, by whom it asks.
+struct Rooms(BTreeMap<Party, usize>);
+
+impl Rooms {
+    /// Who would not be let register one more.
+    fn full(&self, demand: &Demand) -> Option<Party> {
+        let mut parties = parties(demand).into_iter();
+        parties.find(|party| self.0.get(party) == Some(&0))
+    }
+
+    fn take(&mut self, demand: &Demand) {
+        for party in parties(demand) {
+            if let Some(room) = self.0.get_mut(&party) {
+                *room = room.saturating_sub(1);
+            }
+        }
+    }
+}
+
+fn parties(demand: &Demand) -> [Party; 2] {
+    [Party::App(demand.kind), Party::of(demand)]
+}
+
+/// Whose turn it is, and for what.
 fn next<'a>(
     input: &PlanInput<'a>,
     claims: &[Claim<'a>],
     slots: &BTreeMap<&'a PoolName, PoolSlots>,
     left: &BTreeMap<&'a PoolName, usize>,
-) -> Option<(usize, &'a PoolName)> {
-    let mut best: Option<(Turn, usize, &PoolName)> = None;
+    rooms: &Rooms,
+) -> Option<(usize, Want<'a>)> {
+    let mut best: Option<(Turn, usize, Want<'a>)> = None;
     for (index, claim) in claims.iter().enumerate() {
         if claim.is_at_cap() {
             continue;
         }
-        for (pool, wanted) in &claim.wants {
+        for (want, wanted) in &claim.wants {
+            let (pool, _) = want;
             let free = left.get(pool).is_some_and(|left| *left > 0);
-            let Some(job) = wanted.front().filter(|_| free) else {
+            let may = |job: &&&JobRow| free && rooms.full(&job.demand).is_none();
+            let Some(job) = wanted.front().filter(may) else {
                 continue;
             };
             let boards = slots.get(pool).map_or(0, |slots| slots.takes_pods);
@@ -178,11 +216,11 @@ fn next<'a>(
                 job: job.id,
             };
             if best.as_ref().is_none_or(|(least, ..)| turn < *least) {
-                best = Some((turn, index, *pool));
+                best = Some((turn, index, *want));
             }
         }
     }
-    best.map(|(_, index, pool)| (index, pool))
+    best.map(|(_, index, want)| (index, want))
 }
 
 impl<'a> Claim<'a> {

@@ -20,6 +20,7 @@ struct Given {
     sharing: Sharing,
     newcomers: BTreeSet<EntityId>,
     settings: Vec<Setting>,
+    rooms: BTreeMap<Party, usize>,
     at_most: usize,
 }
 
@@ -42,6 +43,7 @@ fn boards(count: usize) -> Given {
         sharing: SHARING,
         newcomers: BTreeSet::new(),
         settings: vec![],
+        rooms: BTreeMap::new(),
         at_most: 1_000,
     }
 }
@@ -96,6 +98,7 @@ impl Given {
             took_a_job: &BTreeSet::new(),
             backing_off: &BTreeSet::new(),
             breakers: &Breakers::default(),
+            rooms: &self.rooms,
             pools: &self.pools,
             images: &self.images,
             caps: &self.caps,
@@ -265,6 +268,22 @@ fn a_plan_that_is_cut_off_keeps_its_order_and_its_reasons() {
     assert_eq!(given.asks(), [1, 2]);
     assert_eq!(given.reason(4), "starting");
     assert_eq!(given.reason(6), "no_free_board:scw-em-rv1");
+}
+
+#[test]
+fn where_github_registers_no_more_others_go_on() {
+    let mut given = boards(6).jobs(1, 4).jobs(2, 4);
+    given.rooms = BTreeMap::from([(Party::of(&demand(1)), 1)]);
+    assert_eq!(given.asks(), [1, 2, 2, 2, 2]);
+    let budget = given.reason(4);
+    assert!(
+        budget.starts_with("github_budget:installation:"),
+        "{budget}"
+    );
+    given
+        .rooms
+        .insert(Party::App(crate::EntityKind::Organization), 2);
+    assert_eq!(given.asks(), [1, 2]);
 }
 
 const OTHER_POOL: &str = "cloudv10x-jupiter";
