@@ -5,6 +5,7 @@ mod bench;
 mod help;
 mod lists;
 mod screen;
+mod settings;
 mod stories;
 mod trace;
 mod usage;
@@ -28,6 +29,9 @@ pub(crate) use bench::{Bench, BenchIntake, BenchLatency, BenchRound, BenchTurnar
 pub(crate) use help::command;
 pub(crate) use lists::{Filter, Jobs, Workers};
 pub(crate) use screen::Tui;
+pub(crate) use settings::{
+    Ban, Board, Named, Pause, Quarantine, Release, Resume, Set, Settings, Unban, Unset,
+};
 pub(crate) use stories::{Events, Job, Worker};
 pub(crate) use trace::Trace;
 pub(crate) use words::Repository;
@@ -136,6 +140,67 @@ Example:
   rise workers --pool scw-em-rv1 --status failed --since 1d
   rise workers --entity 134263123 --json")]
     Workers(Workers),
+    /// Change a cap, a weight, a ban, a pause while everything runs
+    #[command(after_long_help = "\
+In force within a second, until it is unset, replaced, or its time is over. What
+the configuration file says stands below. It is written down who did it and why.
+
+  cap         workers at once: entity, or global for who has no cap of its own
+  reserved    boards that an entity gets before all others
+  weight      an entity's part beside others, who have 1
+  pause       nothing new is begun: global, pool, entity, image
+  ban         jobs are not taken: entity, sender
+  quarantine  no more pods: board
+  staging     production hands its deliveries to staging: repo
+
+Example:
+  rise set entity:134263123 cap 30 --reason release --until 3d
+  rise set entity:134263123 weight 0.5 --reason backlog
+  rise set global cap unlimited --reason weekend --until 2d --json")]
+    Set(Set),
+    /// End what was set; the configuration file is in force again
+    #[command(after_long_help = "\
+Example:
+  rise unset entity:134263123 cap --reason released")]
+    Unset(Unset),
+    /// List what is set, by whom, why, until when
+    #[command(after_long_help = "\
+Example:
+  rise settings
+  rise settings --all --json")]
+    Settings(Settings),
+    /// Take no more jobs of an account, or of who causes them
+    #[command(after_long_help = "\
+Deliveries are answered and logged, no job is stored; what waits gets no board.
+What runs goes on. An account that the tables do not know is named by its id.
+
+Example:
+  rise ban 134263123 --reason mining
+  rise ban sender:660779 --reason mining --until 7d")]
+    Ban(Ban),
+    /// Take jobs of an account again
+    #[command(after_long_help = "\
+Example:
+  rise unban 134263123 --reason apologised")]
+    Unban(Unban),
+    /// Begin nothing new in a pool, for an entity, with an image, or at all
+    #[command(after_long_help = "\
+What runs goes on, and runners that are up may still take a job. Jobs that wait
+say so.
+
+Example:
+  rise pause pool:scw-em-rv1 --reason maintenance --until 2h
+  rise pause all --reason incident")]
+    Pause(Pause),
+    /// Begin again
+    #[command(after_long_help = "\
+Example:
+  rise resume pool:scw-em-rv1 --reason done
+  rise resume all --reason over")]
+    Resume(Resume),
+    /// List boards, quarantine one, release it
+    #[command(subcommand)]
+    Board(Board),
     /// Tell a job's whole story: deliveries, waiting, worker, outcome
     #[command(after_long_help = "\
 Example:

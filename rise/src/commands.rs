@@ -2,14 +2,17 @@
 
 #[cfg(feature = "sandbox")]
 mod bench;
+mod board;
 mod config;
 mod db;
 mod events;
 mod health;
 pub(crate) mod lists;
+mod operator;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod serve;
+mod settings;
 mod shell;
 pub(crate) mod status;
 mod stories;
@@ -41,6 +44,14 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Worker(worker) => stories::worker(&context, &worker),
         Command::Events(events) => events::run(&context, &events),
         Command::Workers(workers) => lists::workers(&context, &workers),
+        Command::Set(set) => settings::set(&context, &set),
+        Command::Unset(unset) => settings::unset(&context, &unset),
+        Command::Settings(list) => settings::list(&context, list),
+        Command::Ban(ban) => settings::ban(&context, &ban),
+        Command::Unban(unban) => settings::unban(&context, &unban),
+        Command::Pause(pause) => settings::pause(&context, &pause),
+        Command::Resume(resume) => settings::resume(&context, &resume),
+        Command::Board(board) => board::run(&context, board),
         Command::Trace(trace) => trace::run(&context, &trace),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(options) => sandbox::run(&context, options),

@@ -18,7 +18,8 @@ mod variables;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rise_model::config::{Apps, Caps, Environment, Pool, Route, Routing, Rules};
+use rise_model::Image;
+use rise_model::config::{Apps, Caps, Environment, Pool, Route, Routing, Rules, Sharing};
 use rise_model::deliveries::DeliveryRules;
 use serde::{Deserialize, Serialize};
 use services::config::{
@@ -49,6 +50,8 @@ pub(crate) struct File {
     pub(crate) routes: Vec<Route>,
     /// Caps of entities.
     pub(crate) caps: Caps,
+    /// How boards are shared.
+    pub(crate) sharing: Sharing,
     /// Times and limits of the scheduler's decisions.
     pub(crate) rules: Rules,
     /// How missed deliveries are recovered.
@@ -179,6 +182,16 @@ impl Configuration {
             EnvironmentName::Prod => &self.file.environment.prod,
             EnvironmentName::Staging => &self.file.environment.staging,
         }
+    }
+
+    /// The images of the environment, by their names.
+    pub(crate) fn images(&self) -> BTreeMap<String, Image> {
+        let tag = &self.environment().image_tag;
+        let image = |reference: &String| Image::new(reference.replace("{tag}", tag));
+        let images = self.file.images.iter();
+        images
+            .map(|(name, reference)| (name.clone(), image(reference)))
+            .collect()
     }
 
     /// Every value in force with its path, in the order of the file's sections.

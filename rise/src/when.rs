@@ -3,6 +3,7 @@
 use rise_model::Time;
 use rise_model::span::Span;
 use services::store::operator::Since;
+use services::store::settings::Until;
 
 /// How times are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,25 @@ pub(crate) fn since(text: &str) -> Result<Since, &'static str> {
     Span::parse(text)
         .map(Since::Ago)
         .map_err(|_| "write 30m, 2h, 3d, 2026-11-24, or 2026-11-24T22:10:00Z")
+}
+
+/// Reads the same as an end: `2h` from now, or a moment.
+pub(crate) fn until(text: &str) -> Result<Until, &'static str> {
+    since(text).map(|read| match read {
+        Since::At(time) => Until::At(time),
+        Since::Ago(span) => Until::In(span),
+    })
+}
+
+/// `in 3m`, or `3m ago` if it is past.
+pub(crate) fn end(time: Time, now: Time, times: Times) -> String {
+    if times == Times::Exact {
+        exact(time)
+    } else if time > now {
+        format!("in {}", length(now, time))
+    } else {
+        ago(time, now)
+    }
 }
 
 #[cfg(test)]

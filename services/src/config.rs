@@ -26,6 +26,8 @@ pub struct GhfeSection {
     pub drain_within: Span,
     /// Whether jobs of private repositories are refused.
     pub public_only: bool,
+    /// What operators set is read anew after this long, also when nobody said that it changed.
+    pub settings_every: Span,
     /// Staging answers a delivery that is handed to it in this time, or it is answered 502.
     pub staging_timeout: Span,
 }

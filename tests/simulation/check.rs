@@ -181,11 +181,15 @@ impl Sim {
             {
                 self.violated(format!("the row of {worker} was closed, whose job runs"));
             }
+            (Effect::CreatePod { worker, .. }, Outcome::Pod(_)) => {
+                self.remember_quarantine(&worker.name);
+            }
             (Effect::Reserve { .. }, Outcome::Reserved(rows)) => {
                 self.check_reserved(rows, wanted);
             }
             _ => {}
         }
+        self.check_quarantine();
         self.check_statuses();
     }
 
@@ -229,7 +233,10 @@ impl Sim {
         for row in rows {
             let entity = row.demand.entity;
             let held = self.held_by(entity);
-            let cap = self.config.caps.of(entity).left(0);
+            if self.must_be_paused(&row.demand) {
+                self.violated(format!("worker {} was reserved in a pause", row.name));
+            }
+            let cap = self.cap_lately(entity);
             if cap.is_some_and(|cap| held > cap) {
                 self.violated(format!(
                     "entity {entity} holds {held} workers, over its cap"
@@ -348,6 +355,10 @@ impl Sim {
                 return Err(format!("job {id} waits without a reason"));
             };
             let demand = &row.demand;
+            let paused = reason.starts_with("paused:");
+            if paused && self.is_paused(demand) {
+                continue;
+            }
             self.reason_is_true(reason, &demand.key(), demand.entity, &demand.pool)
                 .map_err(|why| format!("job {id} waits for `{reason}`, but {why}"))?;
         }
@@ -385,7 +396,7 @@ impl Sim {
             }
             "no_board_in_pool" => must(self.usable(pool).is_empty(), "the pool has a board"),
             "at_cap" => {
-                let cap = self.config.caps.of(entity).left(0);
+                let cap = self.in_force().cap(entity, &self.config.caps).left(0);
                 let reached = cap.is_some_and(|cap| self.held_by(entity) >= cap);
                 must(reached, "the cap is not reached")
             }
@@ -395,6 +406,7 @@ impl Sim {
                 let lately = failed.is_some_and(|at| self.now - *at <= longest);
                 must(lately, "no worker of its key failed lately")
             }
+            "paused" => Err("nothing is paused for it".to_owned()),
             "other_scheduler" => {
                 let looks_like_one = self.history.looks_foreign();
                 must(looks_like_one, "there is none")
@@ -410,9 +422,11 @@ impl Sim {
     fn usable(&self, pool: &PoolName) -> Vec<(String, usize)> {
         let nodes = self.world.cluster.list(Kind::Node, &Selection::default());
         let nodes = nodes.iter().map(|node| objects::node(node));
+        let in_force = self.in_force();
         nodes
             .filter(|node| {
                 node.takes_pods()
+                    && !in_force.is_quarantined(&node.name)
                     && node
                         .labels
                         .get(rise_model::config::BOARD_LABEL)
@@ -554,7 +568,7 @@ impl Sim {
                 let code = reason.split(':').next().unwrap_or_default();
                 match code {
                     "no_free_board" | "at_cap" if self.excuses_waiting(jobs) => Ok(()),
-                    "no_board_in_pool" => Ok(()),
+                    "no_board_in_pool" | "paused" => Ok(()),
                     _ => Err(format!("job {id} still waits for `{reason}`")),
                 }
             }

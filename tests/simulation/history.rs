@@ -6,6 +6,7 @@ use std::fmt;
 use sandbox::world::cluster::{Behaviour, BoardLoss};
 
 use crate::chance::{Chance, Draw};
+use crate::set::Set;
 
 /// The kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +59,10 @@ pub(crate) enum FaultKind {
     KillStuck,
     /// An account suspends the App for a while.
     Suspended,
+    /// An account removes the App and installs it again: the installation has another id.
+    Reinstalled,
+    /// An account takes another name.
+    Renamed,
     /// GitHub says of a runner that is there that it is not found.
     LyingNotFound,
     /// A runner is registered long after the call for it was given up.
@@ -92,6 +97,8 @@ pub(crate) const ENABLED: &[FaultKind] = &[
     FaultKind::DeliveriesDoubled,
     FaultKind::PodDeleted,
     FaultKind::Suspended,
+    FaultKind::Reinstalled,
+    FaultKind::Renamed,
     FaultKind::NeverRegisters,
     FaultKind::HangsAfterJob,
     FaultKind::LyingNotFound,
@@ -114,6 +121,7 @@ pub(crate) enum Call {
     FindRunner,
     ListRunners,
     GetJob,
+    AskInstallation,
     DeleteRunner,
     CreatePod,
     GetPod,
@@ -135,13 +143,14 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Reserve,
         Self::RunnerGroup,
         Self::JitConfig,
         Self::FindRunner,
         Self::ListRunners,
         Self::GetJob,
+        Self::AskInstallation,
         Self::DeleteRunner,
         Self::CreatePod,
         Self::GetPod,
@@ -170,6 +179,7 @@ impl Call {
             | Self::FindRunner
             | Self::ListRunners
             | Self::GetJob
+            | Self::AskInstallation
             | Self::DeleteRunner
             | Self::Deliveries
             | Self::AllOfGitHub => Self::AllOfGitHub,
@@ -317,7 +327,19 @@ pub(crate) enum What {
         account: usize,
         lasts: i64,
     },
+    Reinstalled {
+        account: usize,
+    },
+    Renamed {
+        account: usize,
+        number: i64,
+    },
     LyingNotFound {
+        lasts: i64,
+    },
+    /// For ever when it lasts no time.
+    Set {
+        set: Set,
         lasts: i64,
     },
     Uninstalled {
@@ -354,12 +376,15 @@ impl What {
             | Self::DeliveriesLost { lasts }
             | Self::KillStuck { lasts, .. }
             | Self::Suspended { lasts, .. }
-            | Self::LyingNotFound { lasts } => lasts,
+            | Self::LyingNotFound { lasts }
+            | Self::Set { lasts, .. } => lasts,
             Self::DeliveriesLate { at_most, lasts } => at_most + lasts,
             Self::Job { .. }
             | Self::Cancel { .. }
             | Self::NextPod { .. }
             | Self::WatchExpired
+            | Self::Reinstalled { .. }
+            | Self::Renamed { .. }
             | Self::Uninstalled { .. }
             | Self::RowLost { .. }
             | Self::RowAsBefore { .. }
@@ -404,9 +429,24 @@ impl Event {
         );
         let overlaps =
             self.at <= other.at + other.what.lasts() && other.at <= self.at + self.what.lasts();
-        changes_the_world
+        let same = changes_the_world
             && overlaps
-            && std::mem::discriminant(&self.what) == std::mem::discriminant(&other.what)
+            && std::mem::discriminant(&self.what) == std::mem::discriminant(&other.what);
+        same || self.loses_track(other)
+    }
+
+    /// An account that takes another name, or installs the App again, and removes it: only its next delivery tells who it is.
+    fn loses_track(&self, other: &Self) -> bool {
+        let account = |what: &What| match *what {
+            What::Renamed { account, .. }
+            | What::Reinstalled { account }
+            | What::Uninstalled { account } => Some(account),
+            _ => None,
+        };
+        let kinds_differ =
+            std::mem::discriminant(&self.what) != std::mem::discriminant(&other.what);
+        let (ours, theirs) = (account(&self.what), account(&other.what));
+        kinds_differ && ours.is_some() && ours == theirs
     }
 }
 
@@ -500,6 +540,7 @@ impl History {
                 events.push(event);
             }
         }
+        events.extend(settings(seed, setting, &jobs_at));
         events.sort_by_key(|event| event.at);
         Self {
             seed,
@@ -540,6 +581,25 @@ impl History {
         let ends = self.events.iter().map(|e| e.at + e.what.lasts());
         ends.max().unwrap_or_default()
     }
+}
+
+/// What operators set meanwhile, for a while or for good. Not one of the faults, so that these stay as they are.
+fn settings(seed: u64, setting: Setting, jobs_at: &[i64]) -> Vec<Event> {
+    let mut draw = Chance::new(seed).of("settings", 0);
+    let times = draw.one_of(&[0, 0, 1, 1, 2]);
+    let mut events = Vec::new();
+    for _ in 0..times {
+        let at = draw.one_of(jobs_at) + draw.between(-5_000, 20_000);
+        let what = What::Set {
+            set: Set::of(setting, &mut draw),
+            lasts: draw.one_of(&[0, 20_000, 60_000, 200_000]),
+        };
+        events.push(Event {
+            at: at.max(0),
+            what,
+        });
+    }
+    events
 }
 
 fn jobs(draw: &mut Draw) -> Vec<Event> {
@@ -639,6 +699,13 @@ pub(crate) fn fault(kind: FaultKind, setting: Setting, draw: &mut Draw) -> What 
         FaultKind::Suspended => What::Suspended {
             account: draw.one_of(&[0, 1, 2]),
             lasts,
+        },
+        FaultKind::Reinstalled => What::Reinstalled {
+            account: draw.one_of(&[0, 1, 2]),
+        },
+        FaultKind::Renamed => What::Renamed {
+            account: draw.one_of(&[0, 1, 2]),
+            number: draw.between(1, 1_000_000),
         },
         FaultKind::LyingNotFound => What::LyingNotFound { lasts },
         FaultKind::Uninstalled => What::Uninstalled {

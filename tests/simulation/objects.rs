@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use rise_model::Time;
 use rise_model::cluster::{
     APP, APP_LABEL, Annotated, CONTAINER, ContainerState, ENTITY_ID_LABEL, Node, Phase, Pod,
     RUNNER_RESOURCE, Readiness, TOLERATED, Taint, TaintEffect, Termination, WORKER_ANNOTATION,
@@ -11,6 +10,7 @@ use rise_model::cluster::{
 };
 use rise_model::config::{BOARD_LABEL, Pool};
 use rise_model::rows::WorkerRow;
+use rise_model::{NodeName, Time};
 use serde_json::{Value, json};
 
 fn text(value: &Value) -> Option<String> {
@@ -173,8 +173,13 @@ fn taint(taint: &Value) -> Taint {
 }
 
 /// A runner's pod, as far as the pretend cluster looks at it.
-pub(crate) fn runner_pod(worker: &WorkerRow, pool: &Pool, jit_config: &str) -> Value {
-    json!({
+pub(crate) fn runner_pod(
+    worker: &WorkerRow,
+    pool: &Pool,
+    quarantined: &[NodeName],
+    jit_config: &str,
+) -> Value {
+    let mut document = json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
@@ -204,5 +209,14 @@ pub(crate) fn runner_pod(worker: &WorkerRow, pool: &Pool, jit_config: &str) -> V
                 "resources": { "limits": { RUNNER_RESOURCE: "1" } },
             }],
         },
-    })
+    });
+    if !quarantined.is_empty() {
+        let away = quarantined
+            .iter()
+            .map(|board| json!({ "key": "metadata.name", "operator": "NotIn", "values": [board] }));
+        let term = json!({ "matchFields": away.collect::<Vec<Value>>() });
+        document["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+            ["nodeSelectorTerms"] = json!([term]);
+    }
+    document
 }

@@ -2,11 +2,11 @@
 //! does over the wire.
 
 use rise_model::dependencies::{Hindrance, Trouble};
-use rise_model::effects::{Dependency, Effect, JitHandle, Outcome};
+use rise_model::effects::{Dependency, Effect, InstallationFacts, JitHandle, LookUp, Outcome};
 use rise_model::github::{Runner, RunnerStatus};
 use rise_model::log::LogScan;
 use rise_model::rows::{Demand, WorkerRow};
-use rise_model::{EntityKind, JobId, PodName, RunId, RunnerGroupId, RunnerId, ScopeName};
+use rise_model::{EntityKind, JobId, NodeName, PodName, RunId, RunnerGroupId, RunnerId, ScopeName};
 use sandbox::world::cluster::{ApiError, DeleteOptions, Kind, PatchType, Preconditions, Reason};
 use sandbox::world::github::{
     AccountId, Conclusion, DeleteRefused, GroupId, GroupRefused, GroupVisibility, InstallationId,
@@ -31,6 +31,10 @@ pub(crate) fn call_of(effect: &Effect) -> Call {
         Effect::CreateJitConfig { .. } => Call::JitConfig,
         Effect::FindRunner { .. } => Call::FindRunner,
         Effect::ListRunners { .. } => Call::ListRunners,
+        Effect::AskInstallation { .. } => Call::AskInstallation,
+        Effect::MoveInstallation { .. } => Call::WriteJob,
+        Effect::ReadInstallationLog { .. } => Call::ReadRows,
+        Effect::LogAuthAttempt { .. } => Call::SetWaiting,
         Effect::GetJob { .. } | Effect::GetRun { .. } => Call::GetJob,
         Effect::KillPod { .. } => Call::KillPod,
         Effect::RecordJob { .. } => Call::WriteJob,
@@ -84,7 +88,7 @@ impl Sim {
                 }
                 let scope = match self.scope(demand) {
                     Ok(scope) => scope,
-                    Err(refused) => return gone(refused),
+                    Err(refused) => return refused,
                 };
                 let found = self
                     .world
@@ -95,10 +99,19 @@ impl Sim {
             }
             Effect::DeleteRunner { demand, runner, .. } => self.delete_runner(demand, *runner),
             Effect::ListRunners { demand, .. } => self.list_runners(demand),
+            Effect::AskInstallation { demand, by } => self.ask_installation(demand, *by),
+            Effect::ReadInstallationLog { demand } => {
+                let id = InstallationId(demand.installation.0);
+                Outcome::InstallationDeleted(self.deleted.contains(&id))
+            }
             Effect::GetJob { job, demand } => self.get_job(*job, demand),
             Effect::GetRun { run, demand } => self.get_run(*run, demand),
             Effect::KillPod { worker } => self.kill_pod(worker),
-            Effect::CreatePod { worker, jit } => self.create_pod(lease, worker, *jit),
+            Effect::CreatePod {
+                worker,
+                jit,
+                quarantined,
+            } => self.create_pod(lease, worker, *jit, quarantined),
             Effect::GetPod { worker } => {
                 let found = self
                     .world
@@ -164,6 +177,10 @@ impl Sim {
                 tables.record_told(lease, *job, change.as_ref(), now)
             }
             Effect::SetWaiting { reasons } => tables.set_waiting(lease, reasons),
+            Effect::MoveInstallation { entity, from, to } => {
+                tables.move_installation(lease, *entity, *from, *to)
+            }
+            Effect::LogAuthAttempt { .. } => tables.log_auth_attempt(lease),
             Effect::SetAlerts { alerts } => tables.set_alerts(lease, alerts),
             Effect::AdoptWorker { row } => tables.adopt(lease, row),
             _ => Write::NotWritten,
@@ -191,10 +208,6 @@ impl Sim {
 
     /// The scope, as far as the installation may see it.
     fn scope(&self, demand: &Demand) -> Result<Scope, Outcome> {
-        let refused = |message: &str| Outcome::Refused {
-            by: Dependency::GitHub,
-            message: message.to_owned(),
-        };
         let not_now = |trouble| Outcome::NotNow {
             hindrance: Hindrance::of(demand, trouble),
             message: "no token".to_owned(),
@@ -208,14 +221,45 @@ impl Sim {
         if !matches!(installation.state, InstallationState::Active) {
             return Err(not_now(Trouble::Suspended));
         }
+        let not_found = || Outcome::ScopeNotFound {
+            message: "not found".to_owned(),
+        };
         match (demand.kind, demand.scope_name()) {
-            (EntityKind::Organization, _) => Ok(Scope::Organization(AccountId(demand.entity.0))),
+            (EntityKind::Organization, _) => github
+                .account(&demand.entity_name)
+                .map(|account| Scope::Organization(account.id))
+                .ok_or_else(not_found),
             (EntityKind::User, ScopeName::Repository(name)) => github
                 .repository(&name)
                 .map(|repository| Scope::Repository(repository.id))
-                .ok_or_else(|| refused("not found")),
-            (EntityKind::User, ScopeName::Organization(_)) => Err(refused("not found")),
+                .ok_or_else(not_found),
+            (EntityKind::User, ScopeName::Organization(_)) => Err(not_found()),
         }
+    }
+
+    /// With the App's own key.
+    fn ask_installation(&self, demand: &Demand, by: LookUp) -> Outcome {
+        let github = &self.world.github;
+        let app = self.apps.serving(demand.kind);
+        let found = match by {
+            LookUp::Id => github
+                .installation(InstallationId(demand.installation.0))
+                .filter(|installation| installation.app_id == app.0),
+            LookUp::Account => github
+                .account(&demand.entity_name)
+                .and_then(|account| github.installation_on(account.id, app.0)),
+        };
+        let Some(installation) = found else {
+            return Outcome::NotThere;
+        };
+        let account = github.account_by_id(installation.account);
+        Outcome::Installation(InstallationFacts {
+            id: rise_model::InstallationId(installation.id.0),
+            login: account
+                .map(|account| account.login.clone())
+                .unwrap_or_default(),
+            suspended: !matches!(installation.state, InstallationState::Active),
+        })
     }
 
     fn ensure_group(&mut self, demand: &Demand) -> Outcome {
@@ -277,11 +321,14 @@ impl Sim {
         }
         let scope = match self.scope(demand) {
             Ok(scope) => scope,
-            Err(refused) => return gone(refused),
+            // A path of another name: the same 404.
+            Err(Outcome::ScopeNotFound { .. }) => return Outcome::NotThere,
+            Err(refused) => return refused,
         };
         let id = GitHubRunnerId(runner.0);
         match self.world.github.delete_runner(scope, id, self.now) {
-            Ok(()) | Err(DeleteRefused::NotFound) => Outcome::RunnerGone,
+            Ok(()) => Outcome::RunnerGone,
+            Err(DeleteRefused::NotFound) => Outcome::NotThere,
             Err(DeleteRefused::Busy(_)) => Outcome::RunnerBusy,
         }
     }
@@ -306,8 +353,16 @@ impl Sim {
         Outcome::Runners(listed.collect())
     }
 
+    /// Reads follow a repository to its new name.
+    fn redirected(&self, demand: &Demand) -> Result<(), Outcome> {
+        match self.scope(demand) {
+            Err(Outcome::ScopeNotFound { .. }) | Ok(_) => Ok(()),
+            Err(refused) => Err(refused),
+        }
+    }
+
     fn get_job(&self, id: JobId, demand: &Demand) -> Outcome {
-        if let Err(refused) = self.scope(demand) {
+        if let Err(refused) = self.redirected(demand) {
             return refused;
         }
         let Some(job) = self.world.github.job(GitHubJobId(id.0)) else {
@@ -323,7 +378,7 @@ impl Sim {
     }
 
     fn get_run(&self, id: RunId, demand: &Demand) -> Outcome {
-        if let Err(refused) = self.scope(demand) {
+        if let Err(refused) = self.redirected(demand) {
             return refused;
         }
         let github = &self.world.github;
@@ -349,7 +404,13 @@ impl Sim {
         }
     }
 
-    fn create_pod(&mut self, lease: Lease, worker: &WorkerRow, jit: JitHandle) -> Outcome {
+    fn create_pod(
+        &mut self,
+        lease: Lease,
+        worker: &WorkerRow,
+        jit: JitHandle,
+        quarantined: &[NodeName],
+    ) -> Outcome {
         let refused = |message: &str| Outcome::Refused {
             by: Dependency::Kubernetes,
             message: message.to_owned(),
@@ -365,7 +426,7 @@ impl Sim {
         let Some(pool) = pool else {
             return refused("no such pool");
         };
-        let document = objects::runner_pod(worker, pool, &encoded);
+        let document = objects::runner_pod(worker, pool, quarantined, &encoded);
         match self
             .world
             .cluster
@@ -431,12 +492,4 @@ fn kubernetes(error: &ApiError) -> Outcome {
     }
     let by = Dependency::Kubernetes;
     Outcome::Refused { by, message }
-}
-
-/// A scope that GitHub no longer lets us see has no runner of ours.
-fn gone(refused: Outcome) -> Outcome {
-    match refused {
-        Outcome::Refused { message, .. } if message == "not found" => Outcome::RunnerGone,
-        other => other,
-    }
 }

@@ -19,6 +19,8 @@ const UNKNOWN_POD_TAKES: TimeDelta = TimeDelta::minutes(15);
 const LOOK_EVERY: TimeDelta = TimeDelta::seconds(5);
 /// Then, for this long, nothing happens any more.
 const STILL_FOR: TimeDelta = TimeDelta::seconds(60);
+/// How often it is looked whether nothing happens, where something may have to be found first.
+const WINDOWS: usize = 3;
 /// How often it is looked again when effects are in flight.
 const LOOKS: usize = 4;
 /// A round every 15 s, one for each step of a look at the deliveries of two Apps, and one for each thing that passes by
@@ -73,7 +75,24 @@ pub(crate) fn play(history: History, trace: Trace) -> Played {
         return sim.played();
     }
     let undisturbed = sim.disturbed_until;
-    still(&mut sim);
+    // What silently happened to an installation is found with the next question about a job.
+    for _ in 0..WINDOWS {
+        still(&mut sim);
+        let moved = sim
+            .history
+            .events
+            .iter()
+            .any(|e| matches!(e.what, What::Reinstalled { .. }));
+        let again = moved
+            && sim
+                .violation
+                .as_ref()
+                .is_some_and(|it| it.contains("were begun"));
+        if !again {
+            break;
+        }
+        sim.violation = None;
+    }
     if sim.disturbed_until > undisturbed
         && let Some(violation) = sim.violation.take()
     {

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use rise_model::effects::{ActionId, JitHandle, Key, Outcome};
 use rise_model::machine::{Machine, Observation};
 use rise_model::rows::{DemandKey, JobRow, WorkerRow};
+use rise_model::settings::Setting;
 use rise_model::{PodName, Status, Time};
 use sandbox::world::cluster::{ChangeType, Kind, Selection};
 
@@ -58,6 +59,7 @@ pub(crate) enum Heard {
 #[derive(Debug)]
 pub(crate) struct Rows {
     begun: Time,
+    settings: Vec<Setting>,
     jobs: Vec<JobRow>,
     workers: Vec<WorkerRow>,
 }
@@ -73,6 +75,7 @@ pub(crate) enum Read {
     },
     Jobs {
         begun: Time,
+        settings: Vec<Setting>,
         workers: Vec<WorkerRow>,
         answered: Time,
     },
@@ -522,6 +525,7 @@ impl Sim {
                 let workers = self.tables.read_workers(&pods, within, self.now);
                 let read = Read::Jobs {
                     begun,
+                    settings: self.set.read(),
                     workers,
                     answered,
                 };
@@ -529,12 +533,14 @@ impl Sim {
             }
             Read::Jobs {
                 begun,
+                settings,
                 workers,
                 answered,
             } => {
                 let jobs = self.tables.read_jobs();
                 let rows = Box::new(Rows {
                     begun,
+                    settings,
                     jobs,
                     workers,
                 });
@@ -580,9 +586,15 @@ impl Sim {
         };
         let Rows {
             begun,
+            settings,
             jobs,
             workers,
         } = *rows;
+        term.machine.observe(Observation::Settings {
+            settings,
+            newcomers: BTreeSet::new(),
+            begun,
+        });
         term.machine.observe(Observation::GoneScopes(gone));
         term.machine.observe(Observation::Rows {
             jobs,

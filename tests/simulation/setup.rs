@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta};
 use rise_model::config::{
-    Apps, Cap, Caps, EntitySettings, LabelMatch, Pool, Route, Routing, Rules,
+    Apps, Cap, Caps, EntitySettings, LabelMatch, Percent, Pool, Route, Routing, Rules, Sharing,
 };
 use rise_model::deliveries::{DeliveryRules, Recover, Recovery};
 use rise_model::machine::MachineConfig;
@@ -29,8 +29,10 @@ pub(crate) const REPOSITORIES: [&str; 5] = [
 pub(crate) const ACCOUNTS: [&str; 3] = ["first-org", "second-org", "person"];
 pub(crate) const LABELS: [&str; 3] = ["ubuntu-24.04-riscv", "riscv-other", "no-route"];
 pub(crate) const IMAGES: [&str; 2] = ["registry.example/runner:a", "registry.example/runner:b"];
-const POOLS: [&str; 2] = ["pool-a", "pool-b"];
-const FIRST_ORG: i64 = 1_001;
+pub(crate) const POOLS: [&str; 2] = ["pool-a", "pool-b"];
+pub(crate) const FIRST_ORG: i64 = 1_001;
+pub(crate) const PERSON: i64 = 1_003;
+pub(crate) const ACCOUNT_IDS: [i64; 3] = [FIRST_ORG, 1_002, PERSON];
 const ORGANIZATION_APP: i64 = 11;
 const PERSONAL_APP: i64 = 12;
 
@@ -54,7 +56,7 @@ pub(crate) fn world(seed: u64, setting: Setting) -> World {
             accounts: vec![
                 first,
                 AccountConfig::organization(1_002, ACCOUNTS[1], &["a"]),
-                AccountConfig::user(1_003, ACCOUNTS[2], &["a", "b"]),
+                AccountConfig::user(PERSON, ACCOUNTS[2], &["a", "b"]),
             ],
             announce_installations: false,
             traffic: None,
@@ -126,6 +128,15 @@ fn pools() -> Vec<Pool> {
 pub(crate) fn machine(setting: Setting) -> MachineConfig {
     MachineConfig {
         pools: pools(),
+        images: BTreeMap::from([
+            (POOLS[0].to_owned(), IMAGES[0].into()),
+            (POOLS[1].to_owned(), IMAGES[1].into()),
+        ]),
+        sharing: Sharing {
+            newcomer_cap: Cap::Unlimited,
+            newcomer_until: 10,
+            max_share: Percent::ALL,
+        },
         caps: Caps {
             default_max_workers: Cap::Workers(20),
             entities: vec![EntitySettings {
@@ -192,7 +203,7 @@ fn rules() -> Rules {
         job_wrong_for: Span::seconds(60),
         job_silent_for: Span::seconds(600),
         job_asked_at_least_apart: Span::seconds(60),
-        job_asked_at_most_apart: Span::seconds(900),
+        job_asked_at_most_apart: Span::seconds(840),
         job_stuck_after: Span::seconds(600),
         jobs_asked_at_once: 10,
         other_scheduler_lasts: Span::seconds(300),

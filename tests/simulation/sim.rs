@@ -14,7 +14,8 @@ use rise_model::{JobId, PodName, Status, Time};
 use sandbox::world::World;
 use sandbox::world::cluster::{DeleteOptions, Kind, PatchType};
 use sandbox::world::github::{
-    Delivery, DeliveryStatus, JobId as GitHubJobId, RunnerId as GitHubRunnerId,
+    AccountId, AppKind, Delivery, DeliveryStatus, InstallationId, JobId as GitHubJobId,
+    RunnerId as GitHubRunnerId,
 };
 
 use serde_json::json;
@@ -23,6 +24,7 @@ use crate::chance::{Chance, Draw};
 use crate::history::{Call, History, Moment, Trouble, What};
 use crate::process::{Heard, Process, Read, TermId};
 use crate::recovery;
+use crate::set::SetTable;
 use crate::setup;
 use crate::tables::{InstallationEvent, Lease, Tables};
 use crate::trace::{self, Trace};
@@ -93,6 +95,7 @@ pub(crate) struct Sim {
     pub(crate) now: Time,
     pub(crate) world: World,
     pub(crate) tables: Tables,
+    pub(crate) set: SetTable,
     pub(crate) config: MachineConfig,
     pub(crate) apps: Apps,
     routing: Routing,
@@ -107,6 +110,8 @@ pub(crate) struct Sim {
     /// Deliveries on their way.
     pub(crate) on_the_way: usize,
     pub(crate) jobs: BTreeMap<u64, GitHubJobId>,
+    /// Installations of whose end the log tells.
+    pub(crate) deleted: BTreeSet<InstallationId>,
     /// Jobs that were queued while the App was suspended: GitHub tells nobody of them.
     pub(crate) unheard: BTreeSet<GitHubJobId>,
     /// When a worker of a key was last given up.
@@ -136,6 +141,7 @@ impl Sim {
             now: setup::beginning(),
             world: setup::world(seed, setting),
             tables: Tables::new(),
+            set: SetTable::default(),
             config: setup::machine(setting),
             apps: setup::apps(),
             routing: setup::routing(),
@@ -149,6 +155,7 @@ impl Sim {
             carried: 0,
             on_the_way: 0,
             jobs: BTreeMap::new(),
+            deleted: BTreeSet::new(),
             unheard: BTreeSet::new(),
             failed: BTreeMap::new(),
             job_statuses: BTreeMap::new(),
@@ -377,6 +384,9 @@ impl Sim {
                     | Effect::GetJob { .. }
                     | Effect::GetRun { .. }
                     | Effect::ListRunners { .. }
+                    | Effect::AskInstallation { .. }
+                    | Effect::ReadInstallationLog { .. }
+                    | Effect::LogAuthAttempt { .. }
                     | Effect::RecordJob { change: None, .. }
             ) || matches!(&action.effect, Effect::Deliveries(_, effect) if recovery::only_looks(effect));
             self.begun += u64::from(!asks);
@@ -462,6 +472,7 @@ impl Sim {
             staging: &StagingRepositories::default(),
             image_tag: "latest",
             public_only: false,
+            in_force: &self.in_force(),
             stored_payload_bytes: 262_144,
         };
         let body = delivery.payload.to_string();
@@ -470,6 +481,9 @@ impl Sim {
             app: Some(&app),
             delivery: Some(&guid),
         };
+        if (delivery.event, delivery.action) == ("installation", "deleted") {
+            self.deleted.insert(delivery.installation);
+        }
         let decided = decide(&rules, delivery.event, headers, &clean(body.as_bytes()));
         self.world
             .github
@@ -541,8 +555,8 @@ impl Sim {
             } => {
                 let labels = [setup::LABELS[labels]];
                 let runs_for = TimeDelta::milliseconds(runs_for);
-                let name = setup::REPOSITORIES[repository];
-                let job = self.world.github.queue_job(name, &labels, runs_for, now);
+                let name = self.present_name(repository);
+                let job = self.world.github.queue_job(&name, &labels, runs_for, now);
                 let job = job.unwrap();
                 self.jobs.insert(number, job);
                 if self.is_suspended(repository) {
@@ -591,7 +605,8 @@ impl Sim {
             What::PodDeleted { which } => self.delete_pod_by_others(which),
             What::Uninstalled { account } => {
                 // It may have been removed before.
-                let _ = self.world.github.uninstall(setup::ACCOUNTS[account], now);
+                let login = self.login(account);
+                let _ = self.world.github.uninstall(&login, now);
             }
             What::RowLost { which, annotated } => self.lose_row(which, annotated),
             What::RowAsBefore { which } => self.row_as_before(which),
@@ -601,9 +616,16 @@ impl Sim {
                     .unwrap();
             }
             What::Suspended { account, .. } => {
-                let account = setup::ACCOUNTS[account];
-                let _ = self.world.github.suspend(account, now);
+                let account = self.login(account);
+                let _ = self.world.github.suspend(&account, now);
             }
+            What::Reinstalled { account } => self.reinstall(account),
+            What::Renamed { account, number } => {
+                let login = self.login(account);
+                let to = format!("renamed-{number}");
+                self.world.github.rename_account(&login, &to, now).unwrap();
+            }
+            What::Set { set, .. } => self.set(index, set),
             // Looked up while they are active.
             What::CrashAtCall { .. }
             | What::Calls { .. }
@@ -615,6 +637,42 @@ impl Sim {
         }
         if what.lasts() > 0 {
             self.push(until, Ev::Ends(index));
+        }
+    }
+
+    /// The present name of an account.
+    fn login(&self, account: usize) -> String {
+        let id = AccountId(setup::ACCOUNT_IDS[account]);
+        let account = self.world.github.account_by_id(id).unwrap();
+        account.login.clone()
+    }
+
+    /// The present name of a repository.
+    fn present_name(&self, repository: usize) -> String {
+        let (account, name) = setup::REPOSITORIES[repository].split_once('/').unwrap();
+        let account = setup::ACCOUNTS
+            .iter()
+            .position(|it| *it == account)
+            .unwrap();
+        format!("{}/{name}", self.login(account))
+    }
+
+    /// The App is removed from an account and installed again. Whoever suspended it suspends the new one, too.
+    fn reinstall(&mut self, account: usize) {
+        let (login, now) = (self.login(account), self.now);
+        let suspended = self
+            .active()
+            .any(|what| matches!(what, What::Suspended { account: of, .. } if *of == account));
+        let app = if setup::ACCOUNT_IDS[account] == setup::PERSON {
+            AppKind::Personal
+        } else {
+            AppKind::Organization
+        };
+        // It may have been removed before.
+        let _ = self.world.github.uninstall(&login, now);
+        self.world.github.install(&login, app, now).unwrap();
+        if suspended {
+            self.world.github.suspend(&login, now).unwrap();
         }
     }
 
@@ -659,10 +717,11 @@ impl Sim {
                     .unwrap();
             }
             What::Suspended { account, .. } => {
-                let account = setup::ACCOUNTS[account];
+                let account = self.login(account);
                 // It may have been removed meanwhile.
-                let _ = self.world.github.unsuspend(account, now);
+                let _ = self.world.github.unsuspend(&account, now);
             }
+            What::Set { .. } => self.unset(index),
             // They begin again, go on, or end by themselves.
             What::Job { .. }
             | What::Cancel { .. }
@@ -678,6 +737,8 @@ impl Sim {
             | What::DeliveriesDoubled { .. }
             | What::DeliveriesLost { .. }
             | What::PodDeleted { .. }
+            | What::Reinstalled { .. }
+            | What::Renamed { .. }
             | What::Uninstalled { .. }
             | What::RowLost { .. }
             | What::RowAsBefore { .. }

@@ -183,6 +183,7 @@ impl Tables {
             id: *id,
             status: job.status,
             demand: job.demand.clone(),
+            sender: None,
             pod: job.pod.clone(),
             queued_at: job.queued_at,
             waiting_reason: job.waiting_reason.clone(),
@@ -477,6 +478,41 @@ impl Tables {
         Write::Written
     }
 
+    /// Everything of an account that is not over goes on with its present installation.
+    pub(crate) fn move_installation(
+        &mut self,
+        lease: Lease,
+        entity: EntityId,
+        from: InstallationId,
+        to: InstallationId,
+    ) -> Write {
+        if !self.leads(lease) {
+            return Write::Deposed;
+        }
+        let jobs = self.jobs.values_mut();
+        let jobs = jobs.filter(|job| !job.status.is_terminal());
+        let workers = self.workers.values_mut();
+        let workers = workers.filter(|w| w.row.is_live() || w.row.deregistered_at.is_none());
+        let demands = jobs
+            .map(|job| &mut job.demand)
+            .chain(workers.map(|worker| &mut worker.row.demand));
+        let mut written = Write::NotWritten;
+        for demand in demands.filter(|d| d.entity == entity && d.installation == from) {
+            demand.installation = to;
+            written = Write::Written;
+        }
+        written
+    }
+
+    /// The log is not kept here.
+    pub(crate) fn log_auth_attempt(&self, lease: Lease) -> Write {
+        if self.leads(lease) {
+            Write::Written
+        } else {
+            Write::Deposed
+        }
+    }
+
     pub(crate) fn record_diagnostics(&mut self, lease: Lease, name: &PodName) -> Write {
         self.update(lease, name, |worker| worker.failure.is_some(), |_| {})
     }
@@ -543,8 +579,11 @@ impl Tables {
             let of_it = |event: &&InstallationEvent| event.installation == demand.installation;
             let last = self.events.iter().rev().find(of_it)?;
             let ends = ["installation.deleted", "installation.suspend"];
-            let newer = self.events.iter().rev().take_while(|event| *event != last);
-            let mut again = newer.filter(|event| {
+            let later = self.events.iter().rev().take_while(|event| *event != last);
+            // Deliveries overtake each other; ids grow.
+            let newer = self.events.iter();
+            let newer = newer.filter(|event| event.installation > demand.installation);
+            let mut again = later.chain(newer).filter(|event| {
                 event.entity == Some(demand.entity)
                     && event.app == last.app
                     && ["installation.created", "installation.unsuspend"]

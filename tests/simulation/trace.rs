@@ -44,6 +44,18 @@ pub(crate) fn effect(effect: &Effect) -> String {
         Effect::DeleteRunner { worker, runner, .. } => format!("delete runner {runner} {worker}"),
         Effect::ListRunners { demand, .. } => format!("list runners of {}", demand.scope_name()),
         Effect::GetJob { job, .. } => format!("get job {job}"),
+        Effect::AskInstallation { demand, by } => {
+            format!("ask installation of {} by {by:?}", demand.entity_name)
+        }
+        Effect::MoveInstallation { entity, from, to } => {
+            format!("move {entity} from installation {from} to {to}")
+        }
+        Effect::ReadInstallationLog { demand } => {
+            format!("read log of installation {}", demand.installation)
+        }
+        Effect::LogAuthAttempt { attempt } => {
+            format!("log auth attempt {} × {}", attempt.status, attempt.count)
+        }
         Effect::GetRun { run, .. } => format!("get run {run}"),
         Effect::RecordJob { job, change } => format!("record job {job}: {change:?}"),
         Effect::KillPod { worker } => format!("kill pod {worker}"),

@@ -8,7 +8,13 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Services", &["serve", "db", "config"]),
     (
         "On-call",
-        &["status", "tui", "jobs, workers", "job, worker", "events"],
+        &[
+            "status, tui",
+            "jobs, workers",
+            "job, worker, events",
+            "settings, set, unset",
+            "ban, unban, pause, resume, board",
+        ],
     ),
     ("Support", &["trace"]),
     #[cfg(feature = "sandbox")]
@@ -19,9 +25,18 @@ const GROUPS: &[(&str, &[&str])] = &[
 /// What lines say that are about more than their first command.
 const TOGETHER: &[(&str, &str)] = &[
     ("jobs, workers", "List jobs or workers, the newest first"),
+    ("status, tui", "Show everything on one screen, once or live"),
     (
-        "job, worker",
-        "Tell one's whole story, from its first sign to its end",
+        "job, worker, events",
+        "Tell one's whole story; print or follow the log",
+    ),
+    (
+        "settings, set, unset",
+        "List and change caps, weights and all below",
+    ),
+    (
+        "ban, unban, pause, resume, board",
+        "Take no jobs, begin nothing new, spare boards",
     ),
     (
         "completions, man",

@@ -11,6 +11,7 @@ use services::store::operator::{FailureKind, LiveKind, Overview, WaitingJob};
 use self::state::State;
 use super::Context;
 use super::lists::labels;
+use super::settings::{Line, lines};
 use crate::block_on;
 use crate::cli::Show;
 use crate::exit::{Exit, Outcome};
@@ -21,13 +22,16 @@ use crate::when;
 pub(super) fn run(context: &Context, show: Show) -> Outcome {
     let configuration = context.configuration()?;
     let database = configuration.database(&context.variables)?;
-    let overview = block_on(async {
+    let (overview, set) = block_on(async {
         let store = database.store()?;
         store.ping().await?;
         store.check_migrated().await?;
         let overview = store.overview().await?;
+        let (now, mut settings) = store.read_settings().await?;
+        settings.retain(|setting| setting.is_in_force(now));
+        let set = lines(&store, settings, now).await?;
         store.close().await;
-        Ok(overview)
+        Ok((overview, set))
     })?;
     let state = overview
         .scheduler
@@ -45,6 +49,7 @@ pub(super) fn run(context: &Context, show: Show) -> Outcome {
         environment: configuration.name.as_str(),
         unhealthy: verdict::unhealthy(&overview, &state, &pools),
         pools,
+        settings: set,
         breakers: &state.breakers,
         overview: &overview,
     };
@@ -66,6 +71,8 @@ struct Report<'a> {
     /// Why it is unhealthy; empty when it is not.
     unhealthy: Vec<String>,
     pools: Vec<PoolLine>,
+    /// What operators set.
+    settings: Vec<Line>,
     /// What the scheduler does not call at present.
     breakers: &'a [state::Breaker],
     #[serde(flatten)]
@@ -140,6 +147,7 @@ fn print(output: &mut Output, report: &Report<'_>, state: &State) -> std::io::Re
     output.line("")?;
     print_pools(output, &report.pools)?;
     print_queue(output, overview, state)?;
+    print_settings(output, report)?;
     print_failures(output, overview)?;
     print_breakers(output, overview, state)?;
     if !overview.alerts.is_empty() {
@@ -273,6 +281,24 @@ fn print_queue(output: &mut Output, overview: &Overview, state: &State) -> std::
                 oldest.unwrap_or_default(),
             ]
         }),
+    )
+}
+
+/// Pauses, bans and all else that somebody set; nothing where nobody did.
+fn print_settings(output: &mut Output, report: &Report<'_>) -> std::io::Result<()> {
+    if report.settings.is_empty() {
+        return Ok(());
+    }
+    let now = report.overview.now;
+    output.line("")?;
+    output.heading("Set by operators")?;
+    output.list(
+        ["WHAT", "KEY", "VALUE", "BY", "SET", "UNTIL", "REASON"],
+        &["SET"],
+        report
+            .settings
+            .iter()
+            .map(|line| line.cells(when::Times::Relative, now)),
     )
 }
 

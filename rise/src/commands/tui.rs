@@ -30,6 +30,14 @@ pub(super) fn takes_terminal(command: &Command) -> bool {
         | Command::Worker(_)
         | Command::Events(_)
         | Command::Trace(_)
+        | Command::Set(_)
+        | Command::Unset(_)
+        | Command::Settings(_)
+        | Command::Ban(_)
+        | Command::Unban(_)
+        | Command::Pause(_)
+        | Command::Resume(_)
+        | Command::Board(_)
         | Command::Health(_)
         | Command::Completions { .. }
         | Command::Man => false,

@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-use rise_model::config::{Apps, Caps, EntitySettings, Environment, Pool, Route, RouteFor, Rules};
+use rise_model::config::{
+    Apps, Caps, EntitySettings, Environment, Pool, Route, RouteFor, Rules, Sharing,
+};
 use rise_model::deliveries::DeliveryRules;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -36,6 +38,7 @@ pub(crate) fn known_below(path: &KeyPath) -> &'static [&'static str] {
         ["routes", "[]", "for", "[]"] => fields::<RouteFor>(),
         ["caps"] => fields::<Caps>(),
         ["caps", "entities", "[]"] => fields::<EntitySettings>(),
+        ["sharing"] => fields::<Sharing>(),
         ["rules"] => fields::<Rules>(),
         ["deliveries"] => fields::<DeliveryRules>(),
         ["ghfe"] => fields::<GhfeSection>(),

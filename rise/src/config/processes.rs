@@ -251,6 +251,8 @@ impl Configuration {
     pub(crate) fn machine(&self) -> MachineConfig {
         MachineConfig {
             pools: self.file.pools.clone(),
+            images: self.images(),
+            sharing: self.file.sharing,
             caps: self.file.caps.clone(),
             rules: self.file.rules,
             runner_prefix: self.environment().runner_prefix.clone(),

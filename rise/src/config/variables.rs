@@ -29,6 +29,8 @@ pub(crate) enum Variable {
     GhappPersonalPrivateKey,
     /// Where GitHub's API is.
     GithubApiUrl,
+    /// Who it is that changes things by commands.
+    RiseOperator,
     /// A token for GitHub's public API.
     GithubToken,
     /// Where webhook intake is.
@@ -53,7 +55,7 @@ pub(crate) enum Variable {
 
 impl Variable {
     /// All of them, in the order in which they are told.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Prod,
         Self::StagingUrl,
         Self::PostgresUrl,
@@ -72,6 +74,7 @@ impl Variable {
         Self::Loglevel,
         Self::RiseConfig,
         Self::RiseConfigToml,
+        Self::RiseOperator,
     ];
 
     /// Its name.
@@ -95,6 +98,7 @@ impl Variable {
             Self::Loglevel => "LOGLEVEL",
             Self::RiseConfig => "RISE_CONFIG",
             Self::RiseConfigToml => "RISE_CONFIG_TOML",
+            Self::RiseOperator => "RISE_OPERATOR",
         }
     }
 
@@ -118,7 +122,8 @@ impl Variable {
             | Self::Kubeconfig
             | Self::Port
             | Self::Loglevel
-            | Self::RiseConfig => Secrecy::Shown,
+            | Self::RiseConfig
+            | Self::RiseOperator => Secrecy::Shown,
         }
     }
 }
@@ -174,6 +179,11 @@ impl Variables {
     /// Whether a name that is none of ours is set and not empty.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.raw(name).is_some()
+    }
+
+    /// The value of a name that is none of ours, if it is text.
+    pub(crate) fn plain(&self, name: &str) -> Option<&str> {
+        self.raw(name)?.to_str()
     }
 
     fn raw(&self, name: &str) -> Option<&OsString> {

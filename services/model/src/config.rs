@@ -265,14 +265,19 @@ pub struct Caps {
 }
 
 impl Caps {
-    /// The cap of an entity.
+    /// The cap of an entity, as long as no setting says otherwise.
     #[must_use]
     pub fn of(&self, entity: EntityId) -> Cap {
-        self.entities
-            .iter()
+        self.listed(entity).unwrap_or(self.default_max_workers)
+    }
+
+    /// The cap that is listed for an entity.
+    #[must_use]
+    pub fn listed(&self, entity: EntityId) -> Option<Cap> {
+        let mut entities = self.entities.iter();
+        entities
             .find(|listed| listed.id == entity)
             .and_then(|listed| listed.max_workers)
-            .unwrap_or(self.default_max_workers)
     }
 
     /// The repositories that production hands to staging.
@@ -285,6 +290,50 @@ impl Caps {
                 .map(|entity| (entity.id, entity.staging.clone()))
                 .collect(),
         )
+    }
+}
+
+/// How boards are shared, beside caps and weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sharing {
+    /// The cap of an entity that has few finished jobs behind it and no cap of its own.
+    pub newcomer_cap: Cap,
+    /// With so many finished jobs it is a newcomer no more.
+    pub newcomer_until: u32,
+    /// One entity gets at most this part of a pool while others could take the board; 100 is no limit.
+    pub max_share: Percent,
+}
+
+/// A whole number from 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Percent(u8);
+
+impl Percent {
+    /// All of it.
+    pub const ALL: Self = Self(100);
+
+    /// So many hundredths.
+    #[must_use]
+    pub fn new(percent: u8) -> Option<Self> {
+        (1..=100).contains(&percent).then_some(Self(percent))
+    }
+
+    /// This part of a number, rounded down, but at least one.
+    #[must_use]
+    pub fn of(self, all: usize) -> usize {
+        (all.saturating_mul(usize::from(self.0)) / 100).max(1)
+    }
+}
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        let percent = u8::try_from(number).ok().and_then(Self::new);
+        percent.ok_or_else(|| {
+            let expected = "a whole number of percent, from 1 to 100";
+            serde::de::Error::invalid_value(serde::de::Unexpected::Signed(number), &expected)
+        })
     }
 }
 

@@ -15,8 +15,8 @@ use crate::plan::Ask;
 use crate::rows::{Demand, WorkerRow};
 use crate::workers::{CondemnReason, Finish};
 use crate::{
-    AppId, JobId, NodeName, PodName, PodUid, ResourceVersion, RunId, RunnerGroupId, RunnerId,
-    ScopeKey, Time,
+    AppId, EntityId, InstallationId, JobId, NodeName, PodName, PodUid, ResourceVersion, RunId,
+    RunnerGroupId, RunnerId, ScopeKey, Time,
 };
 
 /// Numbers an action within one process.
@@ -41,6 +41,10 @@ pub enum Key {
     Scope(ScopeKey),
     /// One job.
     Job(JobId),
+    /// One installation.
+    Installation(Party),
+    /// The log of tokens of an installation that could not be had.
+    AuthAttempt(Party),
     /// What a person should look at.
     Alerts,
     /// The deliveries of an App.
@@ -127,6 +131,32 @@ pub enum Effect {
         /// Our group there, where it is known.
         group: Option<RunnerGroupId>,
     },
+    /// Ask GitHub about an installation, with the App's own key.
+    AskInstallation {
+        /// Whose.
+        demand: Demand,
+        /// By what.
+        by: LookUp,
+    },
+    /// Let everything of an account that is not over go on with another installation.
+    MoveInstallation {
+        /// The account.
+        entity: EntityId,
+        /// The one that GitHub does not know.
+        from: InstallationId,
+        /// The present one.
+        to: InstallationId,
+    },
+    /// Read whether the log tells of an installation's end.
+    ReadInstallationLog {
+        /// Whose.
+        demand: Demand,
+    },
+    /// Write that no token could be had.
+    LogAuthAttempt {
+        /// What was tried.
+        attempt: Box<AuthAttempt>,
+    },
     /// End a pod so that its log stays.
     KillPod {
         /// Which.
@@ -138,6 +168,8 @@ pub enum Effect {
         worker: Box<WorkerRow>,
         /// Its JIT configuration.
         jit: JitHandle,
+        /// Boards that it must not run on.
+        quarantined: Vec<NodeName>,
     },
     /// Read one pod.
     GetPod {
@@ -243,6 +275,42 @@ pub enum Effect {
     },
 }
 
+/// How an installation is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LookUp {
+    /// The one of that id: whose is it?
+    Id,
+    /// The account's present one.
+    Account,
+}
+
+/// What GitHub says of an installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InstallationFacts {
+    /// Its id.
+    pub id: InstallationId,
+    /// The present name of its account.
+    pub login: String,
+    /// The account suspended it.
+    pub suspended: bool,
+}
+
+/// A token that could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuthAttempt {
+    /// For whom.
+    pub demand: Demand,
+    /// The job that was to be asked about, if it was for one.
+    pub job: Option<JobId>,
+    /// GitHub's status.
+    pub status: u16,
+    /// What was said.
+    pub message: String,
+    /// How often since the last row.
+    pub count: u32,
+}
+
 /// What a running pod tells for its row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PodFacts {
@@ -306,6 +374,15 @@ pub enum Outcome {
     Run(Run),
     /// GitHub does not have it, or does not let us see it.
     NotThere,
+    /// GitHub knows no account or repository of the name that the call used.
+    ScopeNotFound {
+        /// What was said.
+        message: String,
+    },
+    /// An installation.
+    Installation(InstallationFacts),
+    /// Whether the log tells of an installation's end.
+    InstallationDeleted(bool),
     /// All runners of a scope.
     Runners(Vec<Runner>),
     /// What the job asked for that names a pod, if one does.
@@ -374,12 +451,16 @@ impl Effect {
             | Self::GetJob { demand, .. }
             | Self::GetRun { demand, .. }
             | Self::ListRunners { demand, .. } => Some(Party::of(demand)),
+            Self::AskInstallation { demand, .. } => Some(Party::App(demand.kind)),
             Self::KillPod { .. }
             | Self::CreatePod { .. }
             | Self::GetPod { .. }
             | Self::DeletePod { .. }
             | Self::DropPod { .. } => Some(Party::Kubernetes),
             Self::Reserve { .. }
+            | Self::MoveInstallation { .. }
+            | Self::ReadInstallationLog { .. }
+            | Self::LogAuthAttempt { .. }
             | Self::FindJobOf { .. }
             | Self::AdoptWorker { .. }
             | Self::SetAlerts { .. }
@@ -396,6 +477,37 @@ impl Effect {
             // Asked seldom and by an App's key, it waits by itself when that is in trouble.
             | Self::Deliveries(..)
             | Self::SetWaiting { .. } => None,
+        }
+    }
+
+    /// For whom it asks GitHub, if it does.
+    #[must_use]
+    pub fn demand(&self) -> Option<&Demand> {
+        match self {
+            Self::EnsureRunnerGroup { demand }
+            | Self::CreateJitConfig { demand, .. }
+            | Self::FindRunner { demand, .. }
+            | Self::DeleteRunner { demand, .. }
+            | Self::GetJob { demand, .. }
+            | Self::GetRun { demand, .. }
+            | Self::ListRunners { demand, .. }
+            | Self::AskInstallation { demand, .. } => Some(demand),
+            _ => None,
+        }
+    }
+
+    /// The same, to give it the present name.
+    pub(crate) fn demand_mut(&mut self) -> Option<&mut Demand> {
+        match self {
+            Self::EnsureRunnerGroup { demand }
+            | Self::CreateJitConfig { demand, .. }
+            | Self::FindRunner { demand, .. }
+            | Self::DeleteRunner { demand, .. }
+            | Self::GetJob { demand, .. }
+            | Self::GetRun { demand, .. }
+            | Self::ListRunners { demand, .. }
+            | Self::AskInstallation { demand, .. } => Some(demand),
+            _ => None,
         }
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod alerts;
 pub mod boards;
+pub mod budget;
 mod by_log;
 pub mod cluster;
 pub mod config;
@@ -30,6 +31,7 @@ pub mod redact;
 pub mod route;
 pub mod rows;
 pub mod runners;
+pub mod settings;
 pub mod span;
 pub mod state;
 mod surplus;

@@ -6,6 +6,8 @@
 mod adopt;
 mod alerts;
 mod asking;
+#[cfg(test)]
+mod budget_tests;
 mod deliveries;
 #[cfg(test)]
 mod deliveries_tests;
@@ -14,6 +16,9 @@ mod dependencies;
 mod dependencies_tests;
 #[cfg(test)]
 mod ending_tests;
+mod installations;
+#[cfg(test)]
+mod installations_tests;
 mod leftovers;
 #[cfg(test)]
 mod lost_tests;
@@ -22,6 +27,7 @@ mod other_tests;
 mod outcomes;
 mod reads;
 mod rounds;
+mod set;
 #[cfg(test)]
 mod tests;
 
@@ -29,10 +35,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::alerts::Alert;
 use crate::boards::{Suspicion, suspicion};
+use crate::budget::{Budget, Budgets};
 use crate::cluster::{Node, Pod};
-use crate::config::{Caps, Pool, Rules};
+use crate::config::{Caps, Pool, Rules, Sharing};
 use crate::deliveries::{Recoveries, Recovery};
-use crate::dependencies::Breakers;
+use crate::dependencies::{Breakers, Party};
 use crate::effects::{Action, ActionId, Effect, Key};
 use crate::jobs::JobChange;
 use crate::log::LogEvidence;
@@ -41,16 +48,22 @@ use crate::plan::Plan;
 use crate::provision::Provision;
 use crate::rows::{Demand, DemandKey, JobRow, WorkerRow};
 use crate::runners::RunnerHistory;
+use crate::settings::{InForce, Setting, Settings};
+use crate::state::SettingsReport;
 use crate::view::ClusterView;
-use crate::{EntityId, JobId, NodeName, PodName, RunnerGroupId, ScopeKey, Status, Time};
+use crate::{EntityId, Image, JobId, NodeName, PodName, RunnerGroupId, ScopeKey, Status, Time};
 
 /// What the scheduler is told to do; does not change while it runs.
 #[derive(Debug, Clone)]
 pub struct MachineConfig {
     /// The pools.
     pub pools: Vec<Pool>,
-    /// The caps.
+    /// The images, by their names in the configuration.
+    pub images: BTreeMap<String, Image>,
+    /// The caps, as long as no setting says otherwise.
     pub caps: Caps,
+    /// How boards are shared.
+    pub sharing: Sharing,
     /// Times and limits.
     pub rules: Rules,
     /// What the names of this environment's runners begin with.
@@ -71,6 +84,15 @@ pub enum Observation {
         /// When the read was begun.
         begun: Time,
     },
+    /// What operators set, read before the rows of the same round.
+    Settings {
+        /// Those that nobody ended.
+        settings: Vec<Setting>,
+        /// Entities with few finished jobs behind them; empty where that makes no difference.
+        newcomers: BTreeSet<EntityId>,
+        /// When the read was begun.
+        begun: Time,
+    },
     /// All of our pods.
     Pods {
         /// The pods.
@@ -85,6 +107,8 @@ pub enum Observation {
         /// When the list was begun.
         begun: Time,
     },
+    /// What is left of GitHub's hourly calls.
+    Budgets(Vec<(Party, Budget)>),
     /// A watch shows a pod.
     Pod(Box<Pod>, Time),
     /// A watch says that a pod is gone.
@@ -140,6 +164,12 @@ pub struct Machine {
     /// When our last write to a worker's row was answered: rows read before say nothing about it.
     written: BTreeMap<PodName, Time>,
     rows_as_of: Option<Time>,
+    settings: Settings,
+    settings_as_of: Option<Time>,
+    newcomers: BTreeSet<EntityId>,
+    /// What the settings come to in this round.
+    in_force: InForce,
+    settings_report: SettingsReport,
     /// When the first read of rows was begun: calls of earlier leaders are older.
     began: Option<Time>,
     waiting_written: Option<Time>,
@@ -162,6 +192,16 @@ pub struct Machine {
     asked: BTreeMap<JobId, Time>,
     /// Whom it is no use to call.
     breakers: Breakers,
+    /// What GitHub lets us do.
+    budgets: Budgets,
+    /// Installations that are not found.
+    missing: BTreeMap<Party, installations::Missing>,
+    /// The newest names of accounts.
+    names: BTreeMap<EntityId, installations::Named>,
+    /// When an account's name was last asked for.
+    names_asked: BTreeMap<Party, Time>,
+    /// Tokens that could not be had, by whether they were not found.
+    refusals: BTreeMap<(Party, bool), installations::Refusals>,
     /// Jobs that GitHub called queued, and whose run it then called over: they are asked about once more.
     runs_over: BTreeMap<JobId, JobChange>,
     /// When the last list of a scope's runners was begun.
@@ -201,6 +241,11 @@ impl Machine {
             workers: BTreeMap::new(),
             written: BTreeMap::new(),
             rows_as_of: None,
+            settings: Settings::default(),
+            settings_as_of: None,
+            newcomers: BTreeSet::new(),
+            in_force: InForce::default(),
+            settings_report: SettingsReport::default(),
             began: None,
             waiting_written: None,
             reserve_open: None,
@@ -217,6 +262,11 @@ impl Machine {
             runners: BTreeMap::new(),
             asked: BTreeMap::new(),
             breakers: Breakers::default(),
+            budgets: Budgets::default(),
+            missing: BTreeMap::new(),
+            names: BTreeMap::new(),
+            names_asked: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             runs_over: BTreeMap::new(),
             listed: BTreeMap::new(),
             surplus: BTreeSet::new(),
@@ -245,12 +295,18 @@ impl Machine {
                 workers,
                 begun,
             } => self.observe_rows(jobs, workers, begun),
+            Observation::Settings {
+                settings,
+                newcomers,
+                begun,
+            } => self.observe_settings(settings, newcomers, begun),
             Observation::Pods { pods, begun } => {
                 self.look_at_pods(&pods);
                 let before = self.cluster.as_of();
                 self.cluster.pods_listed(pods, begun);
                 self.cluster_listed(before, begun);
             }
+            Observation::Budgets(told) => self.budgets.told(told),
             Observation::Nodes { nodes, begun } => {
                 self.note_answer(begun);
                 self.cluster.nodes_listed(nodes, begun);
@@ -279,6 +335,11 @@ impl Machine {
         let mut old = std::mem::take(&mut self.workers);
         let newer = |name: &PodName| self.written.get(name).is_some_and(|at| *at >= begun);
         for mut row in workers {
+            // A job came for one: its key works again. One that had its job long ago tells nothing of today.
+            let has_a_job_now = !row.named_by.is_empty()
+                && old
+                    .get(&row.name)
+                    .is_some_and(|before| before.named_by.is_empty());
             if newer(&row.name) {
                 // Our own write is newer than this read; which jobs name it is not ours to know.
                 if let Some(mut ours) = old.remove(&row.name) {
@@ -286,7 +347,7 @@ impl Machine {
                     row = ours;
                 }
             }
-            if !row.named_by.is_empty() {
+            if has_a_job_now {
                 self.back_offs.remove(&row.demand.key());
             }
             self.workers.insert(row.name.clone(), row);
@@ -309,6 +370,7 @@ impl Machine {
             .retain(|name, _| self.workers.contains_key(name));
         self.jobs = jobs;
         self.rows_as_of = Some(begun);
+        self.learn_names();
         self.note_scopes();
     }
 
@@ -337,6 +399,7 @@ impl Machine {
         }
         self.round += 1;
         self.decided_at = Some(now);
+        self.apply_settings(now);
         self.retry_at.retain(|_, at| *at > now);
         if self.other_scheduler(now).is_some() {
             self.plan = Plan::beside_another(&self.jobs);
@@ -357,6 +420,7 @@ impl Machine {
             self.decide_finished_pods(now, &mut actions);
             self.decide_leftovers(now, &mut actions);
             self.decide_lists(now, &mut actions);
+            self.decide_gone(now, &mut actions);
             self.decide_alerts(now, &mut actions);
             self.decide_jobs(now, &mut actions);
             self.plan = self.make_plan(now, fresh);
@@ -380,7 +444,15 @@ impl Machine {
         }
     }
 
-    fn begin_unasked(&mut self, key: Key, effect: Effect, now: Time, actions: &mut Vec<Action>) {
+    fn begin_unasked(
+        &mut self,
+        key: Key,
+        mut effect: Effect,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        self.name(&mut effect);
+        self.spend(&effect, now);
         let id = ActionId(self.next_id);
         self.next_id += 1;
         self.busy_keys.insert(key.clone());
@@ -446,12 +518,16 @@ impl Machine {
     pub fn wake_at(&self) -> Option<Time> {
         let open = self.provisions.values().filter_map(Provision::waits_until);
         let back_offs = self.back_offs.values().map(|back_off| back_off.until);
+        let decided_at = self.decided_at.or(self.settings_as_of);
+        let setting_ends = decided_at.and_then(|at| self.settings.next_end(at));
         let other = self.other_scheduler_then();
         open.chain(self.retry_at.values().copied())
             .chain(back_offs)
+            .chain(setting_ends)
             .chain(other.map(|other| other.until))
             .chain(self.deliveries_due())
             .chain(self.breakers.next_probe())
+            .chain(self.room_again_at())
             .filter(|at| self.decided_at.is_none_or(|decided| *at > decided))
             .min()
     }
@@ -466,6 +542,12 @@ impl Machine {
     #[must_use]
     pub fn breakers(&self) -> &Breakers {
         &self.breakers
+    }
+
+    /// What GitHub lets us do.
+    #[must_use]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     /// What is known of the cluster.

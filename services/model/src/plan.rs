@@ -3,17 +3,24 @@
 //! Demand and supply meet per demand key, never per pool: a runner takes jobs of its own scope and labels only. GitHub
 //! chooses which job of a key a runner gets.
 
+mod share;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::cluster::Phase;
-use crate::config::{BOARD_LABEL, Caps, Pool};
-use crate::dependencies::Breakers;
+use crate::config::{BOARD_LABEL, Caps, Pool, Sharing};
+use crate::dependencies::{Breakers, Party};
 use crate::rows::{Demand, DemandKey, JobRow, WorkerRow};
+use crate::settings::{InForce, Scope};
 use crate::view::{ClusterView, Knowledge};
 use crate::waiting::WaitingReason;
-use crate::{EntityId, JobId, NodeName, PodName, PoolName, Status};
+use crate::{EntityId, Image, JobId, NodeName, PodName, Status};
+
+use share::share;
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -32,10 +39,20 @@ pub struct PlanInput<'a> {
     pub backing_off: &'a BTreeSet<DemandKey>,
     /// What may be called.
     pub breakers: &'a Breakers,
+    /// How many more runners GitHub would register now; who is not in it has no limit.
+    pub rooms: &'a BTreeMap<Party, usize>,
     /// The pools.
     pub pools: &'a [Pool],
-    /// The caps.
+    /// The images, by their names in the configuration.
+    pub images: &'a BTreeMap<String, Image>,
+    /// The caps of the configuration.
     pub caps: &'a Caps,
+    /// How boards are shared.
+    pub sharing: &'a Sharing,
+    /// Entities with few finished jobs behind them.
+    pub newcomers: &'a BTreeSet<EntityId>,
+    /// What operators set.
+    pub in_force: &'a InForce,
     /// Workers in one plan, at most.
     pub at_most: usize,
 }
@@ -104,13 +121,15 @@ pub fn slots(
     pool: &Pool,
     workers: &BTreeMap<PodName, WorkerRow>,
     cluster: &ClusterView,
+    in_force: &InForce,
 ) -> PoolSlots {
     let used_on = used_by_node(cluster);
     let mut counted = PoolSlots::default();
-    for node in cluster
+    let boards = cluster
         .nodes()
         .filter(|node| pool.selects(&node.labels) && node.takes_pods())
-    {
+        .filter(|node| !in_force.is_quarantined(&node.name));
+    for node in boards {
         let all = usize::try_from(node.allocatable_slots).unwrap_or(usize::MAX);
         counted.takes_pods += all;
         counted.free += all.saturating_sub(used_on.get(&node.name).copied().unwrap_or(0));
@@ -146,7 +165,8 @@ fn used_by_node(cluster: &ClusterView) -> BTreeMap<&NodeName, usize> {
     used
 }
 
-/// The plan: oldest job first, within free slots and caps.
+/// The plan, within free slots and caps. Jobs that a runner can take already are supplied for, oldest first; the rest is
+/// shared among entities.
 #[must_use]
 pub fn plan(input: PlanInput<'_>) -> Plan {
     let mut pending: Vec<&JobRow> = input
@@ -155,31 +175,30 @@ pub fn plan(input: PlanInput<'_>) -> Plan {
         .filter(|job| job.status == Status::Pending)
         .collect();
     pending.sort_by_key(|job| (job.queued_at, job.id));
-    let mut planner = Planner::new(input);
+    let mut supply = Supply::of(&input);
+    let mut plan = Plan::default();
+    let mut unsupplied = Vec::new();
     for job in pending {
-        let reason = planner.place(job);
-        planner.plan.waiting.insert(job.id, reason);
+        if let Some(worker) = supply.take(&job.demand.key()) {
+            plan.waiting
+                .insert(job.id, why_not_yet(&input, worker, job));
+        } else if let Some(reason) = why_not_begun(&input, job) {
+            plan.waiting.insert(job.id, reason);
+        } else {
+            unsupplied.push(job);
+        }
     }
-    planner.plan
+    share(&input, &unsupplied, &mut plan);
+    plan
 }
 
-struct Planner<'a> {
-    input: PlanInput<'a>,
-    /// Workers that can take a job, soonest first, per key.
-    supply: BTreeMap<DemandKey, Vec<&'a WorkerRow>>,
-    slots: BTreeMap<&'a PoolName, PoolSlots>,
-    granted_of_pool: BTreeMap<&'a PoolName, usize>,
-    held: BTreeMap<EntityId, usize>,
-    granted_to: BTreeMap<EntityId, usize>,
-    plan: Plan,
-}
+/// Workers that can take a job, per key.
+struct Supply<'a>(BTreeMap<DemandKey, Vec<&'a WorkerRow>>);
 
-impl<'a> Planner<'a> {
-    fn new(input: PlanInput<'a>) -> Self {
+impl<'a> Supply<'a> {
+    fn of(input: &PlanInput<'a>) -> Self {
         let mut supply: BTreeMap<DemandKey, Vec<&WorkerRow>> = BTreeMap::new();
-        let mut held: BTreeMap<EntityId, usize> = BTreeMap::new();
-        for worker in input.workers.values().filter(|worker| worker.is_live()) {
-            *held.entry(worker.demand.entity).or_default() += 1;
+        for worker in input.workers.values() {
             if is_available(worker, input.cluster, input.took_a_job) {
                 supply.entry(worker.demand.key()).or_default().push(worker);
             }
@@ -188,80 +207,54 @@ impl<'a> Planner<'a> {
             // Popped from the end: running before pending, older before newer.
             available.sort_by_key(|w| (w.status, std::cmp::Reverse(w.created_at)));
         }
-        let slots = input
-            .pools
-            .iter()
-            .map(|pool| (&pool.name, slots(pool, input.workers, input.cluster)))
-            .collect();
-        Self {
-            input,
-            supply,
-            slots,
-            granted_of_pool: BTreeMap::new(),
-            held,
-            granted_to: BTreeMap::new(),
-            plan: Plan::default(),
-        }
+        Self(supply)
     }
 
-    /// Finds a worker for a job, or asks for one, or says why not.
-    fn place(&mut self, job: &'a JobRow) -> WaitingReason {
-        let key = job.demand.key();
-        if let Some(worker) = self.supply.get_mut(&key).and_then(Vec::pop) {
-            return self.why_not_yet(worker, job);
-        }
-        if !self.input.cluster_fresh {
-            return WaitingReason::ClusterUnreachable;
-        }
-        if let Some(reason) = self.input.breakers.hinder(&job.demand) {
-            return reason;
-        }
-        if self.input.backing_off.contains(&key) {
-            return WaitingReason::BackingOff;
-        }
-        let entity = job.demand.entity;
-        let cap_left = self
-            .input
-            .caps
-            .of(entity)
-            .left(self.held.get(&entity).copied().unwrap_or(0));
-        let granted_to = self.granted_to.get(&entity).copied().unwrap_or(0);
-        if cap_left.is_some_and(|left| granted_to >= left) {
-            return WaitingReason::AtCap(entity);
-        }
-        let pool = &job.demand.pool;
-        let slots = self.slots.get(pool).copied().unwrap_or_default();
-        if slots.takes_pods == 0 {
-            return WaitingReason::NoBoardInPool(pool.clone());
-        }
-        let granted_of_pool = self.granted_of_pool.get(pool).copied().unwrap_or(0);
-        if granted_of_pool >= slots.free {
-            return WaitingReason::NoFreeBoard(pool.clone());
-        }
-        if self.plan.asks.len() < self.input.at_most {
-            *self.granted_of_pool.entry(pool).or_default() += 1;
-            *self.granted_to.entry(entity).or_default() += 1;
-            let mut demand = job.demand.clone();
-            demand.normalise();
-            self.plan.asks.push(Ask {
-                demand,
-                pool_free: slots.free,
-                cap_left,
-            });
-        }
-        WaitingReason::Starting(None)
+    fn take(&mut self, key: &DemandKey) -> Option<&'a WorkerRow> {
+        self.0.get_mut(key).and_then(Vec::pop)
     }
+}
 
-    fn why_not_yet(&self, worker: &WorkerRow, job: &JobRow) -> WaitingReason {
-        match self.input.cluster.pod(&worker.name) {
-            Knowledge::Present(pod) if pod.phase == Phase::Running => WaitingReason::RunnerReady,
-            Knowledge::Present(pod) => WaitingReason::Starting(pod.node.clone()),
-            Knowledge::Absent | Knowledge::Unknown => {
-                let hinder = self.input.breakers.hinder(&job.demand);
-                hinder.unwrap_or_else(|| WaitingReason::Starting(worker.node.clone()))
-            }
+fn why_not_yet(input: &PlanInput<'_>, worker: &WorkerRow, job: &JobRow) -> WaitingReason {
+    match input.cluster.pod(&worker.name) {
+        Knowledge::Present(pod) if pod.phase == Phase::Running => WaitingReason::RunnerReady,
+        Knowledge::Present(pod) => WaitingReason::Starting(pod.node.clone()),
+        Knowledge::Absent | Knowledge::Unknown => {
+            let hinder = input.breakers.hinder(&job.demand);
+            hinder.unwrap_or_else(|| WaitingReason::Starting(worker.node.clone()))
         }
     }
+}
+
+/// Why nothing is begun for a job, however many boards are free.
+fn why_not_begun(input: &PlanInput<'_>, job: &JobRow) -> Option<WaitingReason> {
+    let Demand {
+        entity,
+        pool,
+        image,
+        ..
+    } = &job.demand;
+    if !input.cluster_fresh {
+        return Some(WaitingReason::ClusterUnreachable);
+    }
+    if input.in_force.is_banned(*entity) {
+        return Some(WaitingReason::Banned(Scope::Entity(*entity)));
+    }
+    if let Some(sender) = job.sender
+        && input.in_force.is_banned_sender(sender)
+    {
+        return Some(WaitingReason::Banned(Scope::Sender(sender)));
+    }
+    let pause = input.in_force.pause(*entity, pool, image, input.images);
+    if let Some(scope) = pause {
+        return Some(WaitingReason::Paused(scope));
+    }
+    let hinder = input.breakers.hinder(&job.demand);
+    if hinder.is_some() {
+        return hinder;
+    }
+    let backs_off = input.backing_off.contains(&job.demand.key());
+    backs_off.then_some(WaitingReason::BackingOff)
 }
 
 impl Demand {

@@ -7,7 +7,7 @@
 
 use crate::effects::{Effect, JitHandle};
 use crate::rows::WorkerRow;
-use crate::{EntityKind, RunnerGroupId, RunnerId, Time};
+use crate::{EntityKind, NodeName, RunnerGroupId, RunnerId, Time};
 
 /// The next thing to do, or to wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +50,12 @@ impl Provision {
         }
     }
 
-    /// The next step; `None` while only time can help.
+    /// The next step; `None` while only time can help. A pod is kept off quarantined boards.
     pub(crate) fn next(
         &self,
         row: &WorkerRow,
         group: Option<RunnerGroupId>,
+        quarantined: &[NodeName],
         now: Time,
     ) -> Option<Effect> {
         let worker = row.name.clone();
@@ -77,6 +78,7 @@ impl Provision {
             Stage::Pod(jit) => Some(Effect::CreatePod {
                 worker: Box::new(row.clone()),
                 jit: *jit,
+                quarantined: quarantined.to_vec(),
             }),
             Stage::Look { ask_at, .. } | Stage::Unanswered { ask_at, .. } => {
                 (now >= *ask_at).then_some(Effect::GetPod { worker })

@@ -84,6 +84,8 @@ pub struct JobRow {
     pub status: Status,
     /// What it asks for.
     pub demand: Demand,
+    /// Who caused it.
+    pub sender: Option<EntityId>,
     /// The worker that it is bound to.
     pub pod: Option<PodName>,
     /// Its place in the queue: when GitHub queued it, else when we heard of it.

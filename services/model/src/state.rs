@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::cluster::{Node, Phase, Readiness};
 use crate::machine::Machine;
 use crate::other::OtherScheduler;
-use crate::plan::slots;
 use crate::{JobId, NodeName, PodName, PoolName, Status, Time};
 
 /// What a board does.
@@ -22,6 +22,8 @@ pub enum BoardState {
     Busy,
     /// Its pod runs without a job.
     Idle,
+    /// It gets no pods because something is wrong with it.
+    Quarantined,
     /// Cordoned.
     Cordoned,
     /// Not Ready.
@@ -37,6 +39,7 @@ impl BoardState {
             Self::Starting => "starting",
             Self::Busy => "busy",
             Self::Idle => "idle",
+            Self::Quarantined => "quarantined",
             Self::Cordoned => "cordoned",
             Self::Lost => "lost",
         }
@@ -100,6 +103,16 @@ pub struct BreakerReport {
     pub message: String,
 }
 
+/// What is left of one caller's hourly calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetReport {
+    /// Whose: `app:organization`, `installation:123`.
+    pub party: String,
+    /// How many.
+    #[serde(flatten)]
+    pub budget: Budget,
+}
+
 /// The whole of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateReport {
@@ -112,6 +125,9 @@ pub struct StateReport {
     /// As of when pods and nodes are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_as_of: Option<Time>,
+    /// What is left of GitHub's hourly calls.
+    #[serde(default)]
+    pub budgets: Vec<BudgetReport>,
     /// A scheduler of another kind is at work: nothing is begun beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_scheduler: Option<OtherScheduler>,
@@ -124,6 +140,30 @@ pub struct StateReport {
     pub pools: Vec<PoolReport>,
     /// The queue.
     pub queue: Vec<QueueReport>,
+    /// What operators set, as the scheduler goes by it.
+    #[serde(default)]
+    pub settings: SettingsReport,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsReport {
+    /// Since when nothing of it has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Each of them.
+    pub in_force: Vec<SettingReport>,
+}
+
+/// One setting in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingReport {
+    /// What it is about.
+    pub scope: String,
+    /// What is set.
+    pub key: String,
+    /// When it was set.
+    pub set_at: Time,
 }
 
 /// Tells what the machine knows.
@@ -145,7 +185,7 @@ pub fn report(machine: &Machine, version: &str, quiet: bool) -> StateReport {
         pools.push(PoolReport {
             name: pool.name.clone(),
             boards: by_state,
-            free: slots(pool, machine.workers(), machine.cluster()).free,
+            free: machine.slots(pool).free,
         });
     }
     StateReport {
@@ -153,12 +193,24 @@ pub fn report(machine: &Machine, version: &str, quiet: bool) -> StateReport {
         quiet,
         effects_in_flight: machine.in_flight(),
         cluster_as_of: machine.cluster().as_of(),
+        budgets: budgets(machine),
         other_scheduler: machine.other_scheduler_then(),
         breakers: breakers(machine),
         boards,
         pools,
         queue: queue(machine),
+        settings: machine.settings_report(),
     }
+}
+
+fn budgets(machine: &Machine) -> Vec<BudgetReport> {
+    let known = machine.budgets().known();
+    known
+        .map(|(party, budget)| BudgetReport {
+            party: party.to_string(),
+            budget,
+        })
+        .collect()
 }
 
 fn breakers(machine: &Machine) -> Vec<BreakerReport> {
@@ -184,6 +236,8 @@ fn board(machine: &Machine, node: &Node, pool: &PoolName) -> BoardReport {
         .map(|job| job.job);
     let state = if node.ready != Readiness::Ready {
         BoardState::Lost
+    } else if machine.in_force().is_quarantined(&node.name) {
+        BoardState::Quarantined
     } else {
         match pod {
             Some(_) if job.is_some() => BoardState::Busy,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{TimeDelta, TimeZone, Utc};
 
 use crate::cluster::{Annotated, ContainerState, Node, Phase, Pod, Readiness};
-use crate::config::{BOARD_LABEL, Cap, Caps, EntitySettings, Pool, Rules};
+use crate::config::{BOARD_LABEL, Cap, Caps, EntitySettings, Percent, Pool, Rules, Sharing};
 use crate::rows::{Demand, JobRow, NamedBy, WorkerRow};
 use crate::span::Span;
 use crate::{EntityId, EntityKind, InstallationId, JobId, RepoId, SentLabels, Status, Time};
@@ -100,6 +100,7 @@ pub(crate) fn job(id: i64, demand: Demand) -> JobRow {
         id: JobId(id),
         status: Status::Pending,
         demand,
+        sender: None,
         pod: None,
         queued_at: at(id),
         waiting_reason: None,
@@ -146,6 +147,12 @@ pub(crate) fn caps(entity: i64, most: u32) -> Caps {
     }
 }
 
+pub(crate) const SHARING: Sharing = Sharing {
+    newcomer_cap: Cap::Unlimited,
+    newcomer_until: 10,
+    max_share: Percent::ALL,
+};
+
 pub(crate) fn rules() -> Rules {
     Rules {
         provision_within: Span::seconds(45),
@@ -186,7 +193,7 @@ pub(crate) fn rules() -> Rules {
         job_wrong_for: Span::seconds(60),
         job_silent_for: Span::seconds(600),
         job_asked_at_least_apart: Span::seconds(60),
-        job_asked_at_most_apart: Span::seconds(900),
+        job_asked_at_most_apart: Span::seconds(840),
         job_stuck_after: Span::seconds(600),
         jobs_asked_at_once: 10,
         other_scheduler_lasts: Span::seconds(300),

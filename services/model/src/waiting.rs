@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::dependencies::Party;
+use crate::settings::Scope;
 use crate::{EntityId, InstallationId, NodeName, PoolName};
 
 /// Why a pending job waits. Written as `code` or `code:subject`.
@@ -14,6 +15,10 @@ pub enum WaitingReason {
     NoBoardInPool(PoolName),
     /// The entity has as many workers as it may.
     AtCap(EntityId),
+    /// An operator paused it: everything, its pool, its entity or its image.
+    Paused(Scope),
+    /// An operator banned whose it is, or who caused it.
+    Banned(Scope),
     /// Making a runner for it failed lately; it is tried again.
     BackingOff,
     /// The cluster cannot be read; nothing is begun.
@@ -40,6 +45,8 @@ impl WaitingReason {
             Self::NoFreeBoard(_) => "no_free_board",
             Self::NoBoardInPool(_) => "no_board_in_pool",
             Self::AtCap(_) => "at_cap",
+            Self::Paused(_) => "paused",
+            Self::Banned(_) => "banned",
             Self::BackingOff => "backing_off",
             Self::ClusterUnreachable => "cluster_unreachable",
             Self::GithubUnreachable(_) => "github_unreachable",
@@ -58,6 +65,8 @@ impl fmt::Display for WaitingReason {
         match self {
             Self::NoFreeBoard(pool) | Self::NoBoardInPool(pool) => write!(f, "{code}:{pool}"),
             Self::AtCap(entity) => write!(f, "{code}:entity:{entity}"),
+            Self::Paused(Scope::Global) => write!(f, "{code}:all"),
+            Self::Paused(scope) | Self::Banned(scope) => write!(f, "{code}:{scope}"),
             Self::GithubUnreachable(party) | Self::GithubBudget(party) => {
                 write!(f, "{code}:{party}")
             }
@@ -83,6 +92,9 @@ pub fn explain(written: &str) -> String {
             "{} has as many workers as it may",
             subject.replacen(':', " ", 1)
         ),
+        "paused" if subject == "all" => "everything is paused".to_owned(),
+        "paused" => format!("{} is paused", subject.replacen(':', " ", 1)),
+        "banned" => format!("{} is banned", subject.replacen(':', " ", 1)),
         "backing_off" => "making a runner failed lately; it is tried again".to_owned(),
         "cluster_unreachable" => "the cluster cannot be read".to_owned(),
         "github_unreachable" => format!("GitHub does not answer for {}", party(subject)),

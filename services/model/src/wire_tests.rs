@@ -9,6 +9,7 @@ use crate::config::BOARD_LABEL;
 use crate::github::Run;
 use crate::jobs::{JobChange, Reading, read_missing, read_run};
 use crate::plan::{PoolSlots, slots};
+use crate::settings::InForce;
 use crate::testing::{at, demand, job, node, pod, pool, running_pod};
 use crate::view::ClusterView;
 
@@ -33,7 +34,7 @@ fn available_slots() {
         let mut view = ClusterView::default();
         view.nodes_listed(nodes, at(1));
         view.pods_listed(pods.clone(), at(1));
-        slots(&pool, &BTreeMap::new(), &view)
+        slots(&pool, &BTreeMap::new(), &view, &InForce::default())
     };
     let nodes = || {
         let name = pool.name.as_str();

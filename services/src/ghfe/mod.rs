@@ -7,6 +7,7 @@
 mod body;
 mod secrets;
 mod server;
+mod settings;
 mod setup;
 mod staging;
 mod stats;
@@ -33,6 +34,7 @@ use crate::config::{GhfeSection, SetupSection};
 use crate::store::{IntakeStore, Store, StoreError};
 use body::Budget;
 use secrets::{BearerToken, WebhookSecrets};
+use settings::{LiveSettings, StagingDoor};
 use setup::Setup;
 use staging::Staging;
 use stats::Stats;
@@ -68,6 +70,9 @@ pub enum ServeError {
     /// The task that wakes the scheduler died.
     #[error("the task that wakes the scheduler died")]
     WakeUp(#[source] tokio::task::JoinError),
+    /// The task that reads what operators set died.
+    #[error("the task that reads what operators set died")]
+    Settings(#[source] tokio::task::JoinError),
     /// Nothing can be handed to staging.
     #[error("the client that hands deliveries to staging could not be made")]
     Staging(#[source] reqwest::Error),
@@ -89,30 +94,32 @@ pub async fn serve(
     let app = App::new(config, setup, store, wake.clone()).map_err(ServeError::Staging)?;
     let app = Arc::new(app);
     let router = router(Arc::clone(&app));
+    app.settings.read_first(&app.store, &section).await;
+    let stop_reading = CancellationToken::new();
+    let _stops_reading = stop_reading.clone().drop_guard();
+    let following = app.settings.clone();
+    let mut reader = tokio::spawn(following.follow(app.store.clone(), section, stop_reading));
     let counting = CancellationToken::new();
     let mut counts = tokio::spawn({
         let (app, counting) = (Arc::clone(&app), counting.clone());
         async move { app.stats.keep(&app.store, counting).await }
     });
     let mut waker = tokio::spawn(waker);
-    let died = tokio::select! {
-        () = server::run(listener, router, &section, &shutdown) => None,
-        ended = &mut waker => Some(ended),
-    };
-    let ended = match died {
-        Some(ended) => ended,
-        None => {
+    let ended = tokio::select! {
+        () = server::run(listener, router, &section, &shutdown) => {
             // Everything that may ask for a wake-up is over.
             wake.finish();
-            waker.await
+            waker.await.map_err(ServeError::WakeUp)
         }
+        ended = &mut waker => ended.map_err(ServeError::WakeUp),
+        ended = &mut reader => ended.map_err(ServeError::Settings),
     };
     counting.cancel();
     if let Err(error) = (&mut counts).await {
         tracing::error!(%error, "the task that writes counters died");
     }
     app.intake.close().await;
-    ended.map_err(ServeError::WakeUp)
+    ended
 }
 
 /// What every request shares.
@@ -131,6 +138,7 @@ struct App {
     setup: Setup,
     staging: Option<Staging>,
     staging_repositories: StagingRepositories,
+    settings: LiveSettings,
 }
 
 impl App {
@@ -147,7 +155,12 @@ impl App {
             }
             None => (None, StagingRepositories::default()),
         };
+        let door = match staging {
+            Some(_) => StagingDoor::Open,
+            None => StagingDoor::None,
+        };
         Ok(Self {
+            settings: LiveSettings::new(door),
             secrets: WebhookSecrets::new(&config.webhook_secret),
             bearer: BearerToken::new(&config.trace_secret),
             budget: Budget::new(&config.section),

@@ -267,7 +267,9 @@ fn verify_and_decide(
     if !app.secrets.signed(body, signature) {
         return Err(Failure::Signature);
     }
+    let in_force = app.settings.now();
     let rules = IntakeRules {
+        in_force: &in_force,
         apps: &app.apps,
         routing: &app.routing,
         image_tag: &app.image_tag,

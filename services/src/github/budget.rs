@@ -1,31 +1,20 @@
-//! How many calls an installation has left this hour, as GitHub's answers say.
+//! How many calls an App or an installation has left this hour, as GitHub's answers say.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use http::HeaderMap;
-use rise_model::{InstallationId, Time};
+use rise_model::Time;
+use rise_model::budget::Budget;
+use rise_model::dependencies::Party;
 
-/// An installation's hourly calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
-    /// Calls an hour.
-    pub limit: u64,
-    /// Calls left.
-    pub remaining: u64,
-    /// When all of them are there again.
-    pub resets_at: Time,
-}
-
-impl Budget {
-    /// Reads an answer's headers.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        Some(Self {
-            limit: number(headers, "x-ratelimit-limit")?,
-            remaining: number(headers, "x-ratelimit-remaining")?,
-            resets_at: reset(headers)?,
-        })
-    }
+/// Reads an answer's headers.
+pub(super) fn told(headers: &HeaderMap) -> Option<Budget> {
+    Some(Budget {
+        limit: number(headers, "x-ratelimit-limit")?,
+        remaining: number(headers, "x-ratelimit-remaining")?,
+        resets_at: reset(headers)?,
+    })
 }
 
 /// When the hourly calls are there again.
@@ -39,13 +28,13 @@ pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Budgets(Mutex<HashMap<InstallationId, Budget>>);
+pub(super) struct Budgets(Mutex<HashMap<Party, Budget>>);
 
 impl Budgets {
     /// Notes an answer. Answers overtake each other: within an hour the lower number is the newer one.
-    pub(super) fn note(&self, installation: InstallationId, seen: Budget) {
+    pub(super) fn note(&self, party: Party, seen: Budget) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let budget = known.entry(installation).or_insert(seen);
+        let budget = known.entry(party).or_insert(seen);
         if seen.resets_at > budget.resets_at {
             *budget = seen;
         } else if seen.resets_at == budget.resets_at {
@@ -54,12 +43,12 @@ impl Budgets {
         }
     }
 
-    pub(super) fn of(&self, installation: InstallationId) -> Option<Budget> {
+    pub(super) fn of(&self, party: Party) -> Option<Budget> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&installation).copied()
+        known.get(&party).copied()
     }
 
-    pub(super) fn all(&self) -> Vec<(InstallationId, Budget)> {
+    pub(super) fn all(&self) -> Vec<(Party, Budget)> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = known.iter().map(|(id, budget)| (*id, *budget)).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
@@ -70,6 +59,7 @@ impl Budgets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rise_model::{EntityKind, InstallationId};
 
     #[test]
     fn an_overtaken_answer_gives_no_calls_back() {
@@ -80,7 +70,7 @@ mod tests {
             resets_at: at(seconds),
         };
         let budgets = Budgets::default();
-        let installation = InstallationId(1);
+        let installation = Party::Installation(EntityKind::User, InstallationId(1));
         for (seen, then) in [
             (budget(10, 100), 10),
             (budget(12, 100), 10),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::budget::{Budget, Budgets};
+use super::budget::Budgets;
 use super::error::{GitHubError, GitHubErrorKind, Operation};
 use super::transport::Answer;
-use rise_model::InstallationId;
+use rise_model::budget::Budget;
+use rise_model::dependencies::Party;
 
 /// What a call was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,9 +81,9 @@ impl GitHubUsage {
         calls.clone()
     }
 
-    /// The budgets of every installation that was heard of.
+    /// The budgets of everybody who was heard of.
     #[must_use]
-    pub fn budgets(&self) -> Vec<(InstallationId, Budget)> {
+    pub fn budgets(&self) -> Vec<(Party, Budget)> {
         self.budgets.all()
     }
 }

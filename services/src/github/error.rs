@@ -23,6 +23,8 @@ pub enum Operation {
     GetInstallation,
     /// An organisation's installation.
     GetOrgInstallation,
+    /// A user's installation.
+    GetUserInstallation,
     /// A repository's installation.
     GetRepoInstallation,
     /// An organisation's runner groups.
@@ -59,6 +61,7 @@ impl Operation {
             Self::CreateInstallationToken => "create_installation_token",
             Self::GetInstallation => "get_installation",
             Self::GetOrgInstallation => "get_org_installation",
+            Self::GetUserInstallation => "get_user_installation",
             Self::GetRepoInstallation => "get_repo_installation",
             Self::ListRunnerGroups => "list_runner_groups",
             Self::CreateRunnerGroup => "create_runner_group",

@@ -84,6 +84,21 @@ impl GitHub {
             .success(&request)
     }
 
+    /// The personal App's present installation on a user's account.
+    ///
+    /// # Errors
+    /// Not found: it has none.
+    pub async fn user_installation(&self, login: &str) -> Result<Installation, GitHubError> {
+        let request = Request::get(
+            Operation::GetUserInstallation,
+            login,
+            format!("/users/{}/installation", encoded(login)),
+        );
+        self.call_as_app(EntityKind::User, &request)
+            .await?
+            .success(&request)
+    }
+
     /// The present installation, of the App that serves `kind`, that covers a repository.
     ///
     /// # Errors

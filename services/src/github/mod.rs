@@ -23,14 +23,15 @@ mod tests;
 use std::fmt;
 
 use octocrab::Octocrab;
+use rise_model::budget::Budget;
 use rise_model::config::Apps;
-use rise_model::{EntityKind, InstallationId};
+use rise_model::dependencies::Party;
+use rise_model::{AppId, EntityKind, InstallationId};
 use secrecy::SecretString;
 
 use crate::config::GitHubSection;
 
 pub use app::AppClient;
-pub use budget::Budget;
 pub use calls::{CallAnswer, GitHubUsage};
 pub use error::{GitHubError, GitHubErrorKind, Operation, RateLimit};
 pub use installations::{Account, Installation};
@@ -94,15 +95,15 @@ impl GitHub {
         })
     }
 
-    /// What is left of an installation's hourly calls, as its last answer said.
+    /// What is left of the hourly calls of an App or an installation, as its last answer said.
     #[must_use]
-    pub fn budget(&self, installation: InstallationId) -> Option<Budget> {
-        self.usage.budgets.of(installation)
+    pub fn budget(&self, party: Party) -> Option<Budget> {
+        self.usage.budgets.of(party)
     }
 
-    /// The budgets of every installation that was heard of.
+    /// The budgets of everybody who was heard of.
     #[must_use]
-    pub fn budgets(&self) -> Vec<(InstallationId, Budget)> {
+    pub fn budgets(&self) -> Vec<(Party, Budget)> {
         self.usage.budgets()
     }
 
@@ -110,6 +111,12 @@ impl GitHub {
     #[must_use]
     pub fn usage(&self) -> GitHubUsage {
         self.usage.clone()
+    }
+
+    /// The id of the App that serves accounts of this kind.
+    #[must_use]
+    pub fn app_id(&self, kind: EntityKind) -> AppId {
+        self.apps.serving(kind)
     }
 
     fn app(&self, kind: EntityKind) -> &Octocrab {

@@ -8,6 +8,8 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, WeakShared};
 use octocrab::Octocrab;
 use rise_model::Time;
+use rise_model::budget::Budget;
+use rise_model::dependencies::Party;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -22,6 +24,8 @@ type Minting = Shared<BoxFuture<'static, Result<Token, GitHubError>>>;
 pub(super) struct Token {
     secret: Arc<SecretString>,
     expires_at: Time,
+    /// What was left of the App's hourly calls then.
+    budget: Option<Budget>,
 }
 
 impl fmt::Debug for Token {
@@ -101,6 +105,11 @@ impl GitHub {
             Err(minting) => minting,
         };
         let minted = minting.clone().await;
+        if let Ok(token) = &minted
+            && let Some(budget) = token.budget
+        {
+            self.usage.budgets.note(Party::App(access.kind), budget);
+        }
         let mut slots = self.tokens.slots();
         // Only the attempt that the slot still names may fill it: another one may be under way by now.
         let mine = match slots.get(&access) {
@@ -170,9 +179,11 @@ async fn mint(
         None,
     );
     let answer = transport::send(&app, &request, None, within).await?;
+    let budget = answer.budget();
     let minted: Minted = answer.success(&request)?;
     Ok(Token {
         secret: Arc::new(minted.token),
         expires_at: minted.expires_at,
+        budget,
     })
 }

@@ -7,11 +7,13 @@ use http::header::{ACCEPT, LINK, LOCATION};
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use octocrab::Octocrab;
+use rise_model::budget::Budget;
+use rise_model::dependencies::Party;
 use rise_model::{EntityKind, Time};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::budget::Budget;
+use super::budget;
 use super::calls::CallAnswer;
 use super::error::{GitHubError, GitHubErrorKind, Operation, refusal};
 use super::{Access, GitHub};
@@ -112,6 +114,11 @@ impl Answer {
                 ),
             })
         })
+    }
+
+    /// What the answer says of its caller's hourly calls.
+    pub(super) fn budget(&self) -> Option<Budget> {
+        budget::told(&self.headers)
     }
 
     fn has_next_page(&self) -> bool {
@@ -215,8 +222,9 @@ impl GitHub {
         if answer.status == StatusCode::UNAUTHORIZED {
             self.token_refused(access, &authorized);
         }
-        if let Some(budget) = Budget::of(&answer.headers) {
-            self.usage.budgets.note(access.installation, budget);
+        if let Some(budget) = answer.budget() {
+            let party = Party::Installation(access.kind, access.installation);
+            self.usage.budgets.note(party, budget);
         }
         Ok(answer)
     }
@@ -227,7 +235,11 @@ impl GitHub {
         kind: EntityKind,
         request: &Request,
     ) -> Result<Answer, GitHubError> {
-        self.counted(self.app(kind), request).await
+        let answer = self.counted(self.app(kind), request).await?;
+        if let Some(budget) = answer.budget() {
+            self.usage.budgets.note(Party::App(kind), budget);
+        }
+        Ok(answer)
     }
 
     async fn counted(&self, client: &Octocrab, request: &Request) -> Result<Answer, GitHubError> {

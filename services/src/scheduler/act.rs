@@ -10,7 +10,7 @@ use rand::Rng;
 use rise_model::cluster::{PodSpecInput, WorkerNote};
 use rise_model::effects::{Dependency, Effect, JitHandle, Outcome};
 use rise_model::rows::{Demand, WorkerRow};
-use rise_model::{PodName, RunnerGroupId};
+use rise_model::{NodeName, PodName, RunnerGroupId};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -20,6 +20,7 @@ use crate::store::{Lease, Reserved, Store, Write};
 
 use super::SchedulerConfig;
 use super::clock::Clock;
+use super::installations;
 use super::metrics::Counters;
 use super::trouble;
 
@@ -118,7 +119,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                 .await
             {
                 Ok(group) => Outcome::RunnerGroup(group.id),
-                Err(error) => trouble::github(&doors.clock, access(&demand), &error),
+                Err(error) => trouble::by_name(&doors.clock, access(&demand), &error),
             }
         }
         Effect::CreateJitConfig {
@@ -132,7 +133,7 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                 .await
             {
                 Ok(runner) => Outcome::Runner(runner.map(|runner| runner.id)),
-                Err(error) => trouble::gone_or(&doors.clock, access(&demand), &error),
+                Err(error) => trouble::by_name(&doors.clock, access(&demand), &error),
             }
         }
         Effect::DeleteRunner { demand, runner, .. } => {
@@ -140,9 +141,10 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
                 .delete_runner(access(&demand), &demand.scope_name(), runner)
                 .await
             {
-                Ok(RunnerDeletion::Deleted | RunnerDeletion::Absent) => Outcome::RunnerGone,
+                Ok(RunnerDeletion::Deleted) => Outcome::RunnerGone,
+                Ok(RunnerDeletion::Absent) => Outcome::NotThere,
                 Ok(RunnerDeletion::Busy) => Outcome::RunnerBusy,
-                Err(error) => trouble::gone_or(&doors.clock, access(&demand), &error),
+                Err(error) => trouble::by_name(&doors.clock, access(&demand), &error),
             }
         }
         Effect::GetJob { job, demand } => {
@@ -163,15 +165,21 @@ pub(super) async fn perform(doors: &Doors, lease: Lease, effect: Effect) -> Outc
             let scope = demand.scope_name();
             match github.list_runners(access(&demand), &scope, group).await {
                 Ok(runners) => Outcome::Runners(runners),
-                Err(error) => trouble::github(&doors.clock, access(&demand), &error),
+                Err(error) => trouble::by_name(&doors.clock, access(&demand), &error),
             }
         }
+        Effect::AskInstallation { demand, by } => installations::ask(doors, &demand, by).await,
+        Effect::ReadInstallationLog { demand } => installations::read_log(doors, &demand).await,
         Effect::KillPod { worker } => match kubernetes.kill_pod(&worker).await {
             Ok(PodKill::Ordered(pod)) => Outcome::Pod(pod),
             Ok(PodKill::Absent) => Outcome::NoPod,
             Err(error) => trouble::kubernetes(&error),
         },
-        Effect::CreatePod { worker, jit } => create_pod(doors, &worker, jit).await,
+        Effect::CreatePod {
+            worker,
+            jit,
+            quarantined,
+        } => create_pod(doors, &worker, jit, quarantined).await,
         Effect::GetPod { worker } => match kubernetes.get_pod(&worker).await {
             Ok(Some(pod)) => Outcome::Pod(Box::new(pod)),
             Ok(None) => Outcome::NoPod,
@@ -261,6 +269,12 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
         Effect::RecordDeregistered { worker } => store.record_deregistered(lease, worker).await,
         Effect::RecordJob { job, change } => store.record_told(lease, *job, change.as_ref()).await,
         Effect::SetWaiting { reasons } => store.set_waiting(lease, reasons).await,
+        Effect::MoveInstallation { entity, from, to } => {
+            store.move_installation(lease, *entity, *from, *to).await
+        }
+        Effect::LogAuthAttempt { attempt } => {
+            installations::log_attempt(doors, lease, attempt).await
+        }
         Effect::SetAlerts { alerts } => store.set_alerts(lease, alerts).await,
         Effect::AdoptWorker { row } => store.adopt_worker(lease, row).await,
         Effect::Reserve { .. }
@@ -270,6 +284,8 @@ async fn perform_write(doors: &Doors, lease: Lease, write: Effect) -> Outcome {
         | Effect::GetJob { .. }
         | Effect::GetRun { .. }
         | Effect::ListRunners { .. }
+        | Effect::AskInstallation { .. }
+        | Effect::ReadInstallationLog { .. }
         | Effect::KillPod { .. }
         | Effect::DeleteRunner { .. }
         | Effect::CreatePod { .. }
@@ -312,11 +328,16 @@ async fn create_jit_config(
         Err(error) if matches!(error.kind(), GitHubErrorKind::Conflict { .. }) => {
             Outcome::NameTaken
         }
-        Err(error) => trouble::github(&doors.clock, access(demand), &error),
+        Err(error) => trouble::by_name(&doors.clock, access(demand), &error),
     }
 }
 
-async fn create_pod(doors: &Doors, worker: &WorkerRow, jit: JitHandle) -> Outcome {
+async fn create_pod(
+    doors: &Doors,
+    worker: &WorkerRow,
+    jit: JitHandle,
+    quarantined: Vec<NodeName>,
+) -> Outcome {
     let Some(secret) = doors.jits.get(jit) else {
         let message = "the JIT configuration is no longer at hand".to_owned();
         return Outcome::Refused {
@@ -346,7 +367,7 @@ async fn create_pod(doors: &Doors, worker: &WorkerRow, jit: JitHandle) -> Outcom
             k8s_image: demand.image.clone(),
         },
         node_selector: pool.selector(),
-        quarantined: Vec::new(),
+        quarantined,
         ephemeral_storage: pool.ephemeral_storage.clone(),
         image: demand.image.clone(),
     };

@@ -5,6 +5,7 @@
 
 mod act;
 mod clock;
+mod installations;
 mod leader;
 mod metrics;
 mod observe;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::causes::WithCauses;
-use crate::store::{Lease, Rows, StoreError, Write};
+use crate::store::{Lease, Newcomers, Rows, StoreError, Write};
 
 use super::act::{Doors, perform};
 use super::leader::{Leadership, keep};
@@ -298,8 +298,11 @@ impl Term {
             .map(|pod| pod.name.to_string())
             .collect();
         self.read.spawn(async move {
-            let within = doors.config.machine.rules.deregister_within;
-            (begun, doors.store.read_rows(&pods, within).await)
+            let machine = &doors.config.machine;
+            let within = machine.rules.deregister_within;
+            let newcomers = Newcomers::of(&machine.sharing);
+            let read = doors.store.read_rows(&pods, within, newcomers).await;
+            (begun, read)
         });
     }
 
@@ -308,11 +311,18 @@ impl Term {
         let Some(now) = self.doors.clock.now() else {
             return;
         };
+        self.machine.observe(Observation::Settings {
+            settings: rows.settings,
+            newcomers: rows.newcomers,
+            begun,
+        });
         self.machine.observe(Observation::Rows {
             jobs: rows.jobs,
             workers: rows.workers,
             begun,
         });
+        let budgets = self.doors.github.budgets();
+        self.machine.observe(Observation::Budgets(budgets));
         let actions = self.machine.decide(now);
         self.begun_something = !actions.is_empty();
         self.last_good_round_at = Some(now);

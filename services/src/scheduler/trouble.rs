@@ -38,6 +38,23 @@ pub(super) fn github(clock: &Clock, access: Access, error: &GitHubError) -> Outc
     }
 }
 
+/// A call that names an account or a repository. GitHub redirects what changed its name; a call that changes something is
+/// not sent elsewhere.
+pub(super) fn by_name(clock: &Clock, access: Access, error: &GitHubError) -> Outcome {
+    let moved = matches!(
+        error.kind(),
+        GitHubErrorKind::Unexpected {
+            status: 301 | 302 | 307 | 308,
+            ..
+        }
+    );
+    if moved || is_404_of_the_call(error) {
+        let message = WithCauses(error).to_string();
+        return Outcome::ScopeNotFound { message };
+    }
+    github(clock, access, error)
+}
+
 /// Who is in trouble, where the call itself was surely not carried out. A call that needs a token may fail for want of it.
 fn hindrance(clock: &Clock, access: Access, error: &GitHubError) -> Option<Hindrance> {
     let of_token = error.operation() == Operation::CreateInstallationToken;
@@ -120,15 +137,6 @@ pub(super) fn by_app_key(clock: &Clock, kind: EntityKind, error: &GitHubError) -
             by: Dependency::GitHub,
             message,
         },
-    }
-}
-
-/// A scope that GitHub no longer lets us see has no runner of ours that could do anything.
-pub(super) fn gone_or(clock: &Clock, access: Access, error: &GitHubError) -> Outcome {
-    if is_404_of_the_call(error) {
-        Outcome::RunnerGone
-    } else {
-        github(clock, access, error)
     }
 }
 

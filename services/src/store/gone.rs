@@ -30,7 +30,7 @@ impl Store {
                WHERE repository.event = 'installation_repositories.removed'
                  OR (last.event IN ('installation.deleted', 'installation.suspend')
                    AND NOT EXISTS (SELECT 1 FROM installation_events n WHERE n.entity_id = s.entity_id
-                     AND n.app_id = last.app_id AND n.id > last.id
+                     AND n.app_id = last.app_id AND (n.id > last.id OR n.installation_id > s.installation_id)
                      AND n.event IN ('installation.created', 'installation.unsuspend')))"#,
             pods,
         )
@@ -114,6 +114,21 @@ mod tests {
         let again = r#"{"repositories_added": [{"id": 1}]}"#;
         let told = event("installation_repositories.added", 80, again);
         database.execute(&told).await;
+        assert_eq!(gone(&store, &[]).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_newer_installation_counts_in_whatever_order_the_deliveries_came() {
+        let database = TestDatabase::create().await;
+        let store = database.store();
+        database
+            .execute(&format!(
+                "{WORKER} ('org', 'github', 7, 'org', 'Organization', 70, NULL, NULL, 'p', 'i', 'running')"
+            ))
+            .await;
+        for (told, installation) in [("installation.created", 71), ("installation.deleted", 70)] {
+            database.execute(&event(told, installation, "{}")).await;
+        }
         assert_eq!(gone(&store, &[]).await, []);
     }
 }

@@ -1,4 +1,5 @@
-//! Being woken: LISTEN on the queue's channel, on a connection of its own that is made again whenever it is lost.
+//! Being woken: LISTEN on the channels of the queue and of operators' changes, on a connection of its own that is made
+//! again whenever it is lost.
 
 use std::time::Duration;
 
@@ -18,13 +19,24 @@ const PROBE_WITHIN: Duration = Duration::from_secs(5);
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 impl Store {
-    /// Wakes whoever waits on `wake` at every notification, and after every time that some may have been missed, until
-    /// `stop` is cancelled. A lost wake-up costs a turn of the timer, so trouble here is told and borne.
+    /// Wakes whoever waits on `wake` at every change of the queue and of what operators set, until `stop` is cancelled.
     pub async fn wake_on_queue(&self, wake: &Notify, stop: CancellationToken) {
+        let channels = [self.queue_channel(), self.change_channel()];
+        self.wake_on(&channels, wake, stop).await;
+    }
+
+    /// The same for what operators set alone.
+    pub async fn wake_on_change(&self, wake: &Notify, stop: CancellationToken) {
+        self.wake_on(&[self.change_channel()], wake, stop).await;
+    }
+
+    /// Wakes at every notification, and after every time that some may have been missed. A lost wake-up costs a turn of
+    /// the timer, so trouble here is told and borne.
+    async fn wake_on(&self, channels: &[String], wake: &Notify, stop: CancellationToken) {
         let mut told = false;
         while !stop.is_cancelled() {
             let listened = tokio::select! {
-                listened = self.listen(wake, &mut told) => listened,
+                listened = self.listen(channels, wake, &mut told) => listened,
                 () = stop.cancelled() => return,
             };
             if let Err(error) = listened
@@ -33,7 +45,7 @@ impl Store {
                 told = true;
                 tracing::warn!(
                     error = %WithCauses(&error),
-                    "the queue's channel cannot be listened to; connecting again"
+                    "the database's channels cannot be listened to; connecting again"
                 );
             }
             tokio::select! {
@@ -44,9 +56,15 @@ impl Store {
         }
     }
 
-    async fn listen(&self, wake: &Notify, told: &mut bool) -> Result<(), StoreError> {
+    async fn listen(
+        &self,
+        channels: &[String],
+        wake: &Notify,
+        told: &mut bool,
+    ) -> Result<(), StoreError> {
         let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen(&self.queue_channel()).await?;
+        let channels = channels.iter().map(String::as_str);
+        listener.listen_all(channels).await?;
         *told = false;
         wake.notify_one();
         loop {

@@ -10,6 +10,7 @@ pub mod bench;
 mod deliveries;
 mod events;
 mod gone;
+mod installations;
 mod intake;
 mod jobs;
 mod kept;
@@ -19,6 +20,7 @@ pub mod live;
 pub mod migrate;
 pub mod operator;
 pub(crate) mod pages;
+pub mod settings;
 mod snapshot;
 pub(crate) mod stats;
 pub mod story;
@@ -31,6 +33,7 @@ mod workers;
 pub use deliveries::Looked;
 pub use intake::{IntakeStore, Written};
 pub use lease::{Lease, LeaseAnswer};
+pub use settings::Newcomers;
 pub use snapshot::Rows;
 pub use trace::TraceEvent;
 pub use workers::{Reserved, Write};
@@ -185,6 +188,12 @@ impl Store {
     #[must_use]
     pub fn queue_channel(&self) -> String {
         format!("{}_queue_event", self.schema)
+    }
+
+    /// The channel on which operators' changes are told.
+    #[must_use]
+    pub fn change_channel(&self) -> String {
+        format!("{}_rise", self.schema)
     }
 
     /// Closes every connection.

@@ -1,8 +1,10 @@
 //! What operators look at: lists of jobs and workers, and one screen of everything. Reads only, bounded, never a whole
 //! table. Ages are told by the database's clock, which every answer carries.
 
+mod boards;
 mod overview;
 
+pub use boards::BoardOutcomes;
 pub use overview::{
     Alert, FailureGroup, FailureKind, LiveCount, LiveKind, Overview, SchedulerRow, WaitingJob,
 };

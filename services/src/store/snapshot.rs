@@ -1,6 +1,9 @@
-//! What one round of the scheduler reads: two queries, however many jobs there are.
+//! What one round of the scheduler reads: a few queries, however many jobs there are.
+
+use std::collections::BTreeSet;
 
 use rise_model::rows::{Demand, JobRow, NamedBy, WorkerRow};
+use rise_model::settings::Setting;
 use rise_model::workers::{CondemnReason, FailureReason};
 use rise_model::{
     EntityId, EntityKind, Epoch, Image, InstallationId, JobId, NodeName, PodName, PoolName, RepoId,
@@ -8,7 +11,7 @@ use rise_model::{
 };
 use serde_json::Value;
 
-use super::{Store, StoreError};
+use super::{Newcomers, Store, StoreError};
 
 /// Live jobs, and workers with something left to do.
 #[derive(Debug, Clone, Default)]
@@ -17,10 +20,14 @@ pub struct Rows {
     pub jobs: Vec<JobRow>,
     /// Workers that are pending or running, whose pod is in the cluster, or whose runner may still be registered.
     pub workers: Vec<WorkerRow>,
+    /// What operators set.
+    pub settings: Vec<Setting>,
+    /// Entities with pending jobs and few finished ones; empty where nobody asked.
+    pub newcomers: BTreeSet<EntityId>,
 }
 
 impl Store {
-    /// Reads workers first, jobs second: a job that starts in between is then neither demand nor bound, and nothing is made
+    /// Reads settings first, then workers, then jobs: a job that starts in between is then neither demand nor bound, and nothing is made
     /// for it twice. `pods` are the names of the pods that are in the cluster.
     ///
     /// # Errors
@@ -29,10 +36,21 @@ impl Store {
         &self,
         pods: &[String],
         deregister_within: Span,
+        newcomers: Newcomers,
     ) -> Result<Rows, StoreError> {
+        let (_, settings) = self.read_settings().await?;
+        let newcomers = match newcomers {
+            Newcomers::DoNotMatter => BTreeSet::new(),
+            Newcomers::Below(finished) => self.read_newcomers(finished).await?,
+        };
         let workers = self.read_workers(pods, deregister_within).await?;
         let jobs = self.read_jobs().await?;
-        Ok(Rows { jobs, workers })
+        Ok(Rows {
+            jobs,
+            workers,
+            settings,
+            newcomers,
+        })
     }
 
     async fn read_workers(
@@ -132,7 +150,7 @@ impl Store {
             r#"SELECT job_id, status::text AS "status!", entity_id, entity_name, entity_type, installation_id,
                  repo_full_name, repo_id, job_labels, k8s_pool, k8s_image, nullif(k8s_pod, '') AS pod,
                  coalesce(queued_at, created_at) AS "queued_at!", waiting_reason,
-                 updated_at, last_checked_at
+                 updated_at, last_checked_at, sender_id
                FROM jobs WHERE status IN ('pending', 'running')"#
         )
         .fetch_all(&self.pool)
@@ -161,6 +179,7 @@ impl Store {
                 id: JobId(row.job_id),
                 status,
                 demand,
+                sender: row.sender_id.map(EntityId),
                 pod: row.pod.map(PodName::new),
                 queued_at: row.queued_at,
                 waiting_reason: row.waiting_reason,

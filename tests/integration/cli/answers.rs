@@ -210,6 +210,7 @@ async fn every_example_in_the_help_works() {
             .env("POSTGRES_URL", tables.database.url())
             .env("GHAPP_WEBHOOK_SECRET", "s")
             .env("TRACE_API_SECRET", "t")
+            .env("RISE_OPERATOR", "ada")
             .output()
             .unwrap();
         // No scheduler ever led here.
@@ -243,6 +244,8 @@ fn needs_a_world(example: &str) -> bool {
         "job ",
         "worker ",
         "events -f",
+        "board quarantine",
+        "board release",
     ];
     screen || worlds.iter().any(|start| example.starts_with(start))
 }

@@ -2,5 +2,6 @@
 
 mod answers;
 mod service;
+mod settings;
 mod tables;
 mod trouble;

@@ -33,6 +33,10 @@ pod_recheck = "1s"
 log_retry = "500ms"
 back_off_from = "500ms"
 retry_after = "300ms"
+breaker_probe_every = "1s"
+limit_waits_at_least = "1s"
+suspended_asked_every = "1s"
+installation_missing_for = "2s"
 [scheduler]
 lease_renew_every = "500ms"
 lease_stop_after = "2s"
@@ -163,6 +167,18 @@ impl Rig {
     pub(crate) fn restart_scheduler(&mut self) {
         self.take_scheduler(0).kill();
         self.start_scheduler();
+    }
+
+    /// An operator types a command.
+    pub(crate) fn rise(&self, line: &str) -> String {
+        let mut variables: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in &self.variables {
+            variables.push((name, value));
+        }
+        variables.push(("RISE_OPERATOR", "ada"));
+        let answer = run(line, &variables);
+        assert_eq!(answer.status, 0, "rise {line}: {}", answer.err);
+        answer.out
     }
 
     /// Ends webhook intake as a deployment does. The new one is not yet told to GitHub.

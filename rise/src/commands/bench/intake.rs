@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rise_model::config::StagingRepositories;
 use rise_model::intake::{Headers, Intake, IntakeRules, clean, decide};
+use rise_model::settings::InForce;
 use sandbox::pg::Postgres;
 use services::store::bench::{JobStatement, job_statement};
 use services::store::{Store, migrate};
@@ -127,6 +128,7 @@ fn statement_of(
         routing: &file.routing(),
         image_tag: &file.environment.staging.image_tag,
         public_only: file.ghfe.public_only,
+        in_force: &InForce::default(),
         staging: &StagingRepositories::default(),
         stored_payload_bytes: file.ghfe.stored_payload_bytes,
     };

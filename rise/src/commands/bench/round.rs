@@ -12,6 +12,7 @@ use sandbox::pg::Postgres;
 use sandbox::world::github::{AccountConfig, GitHubConfig};
 use serde_json::Value;
 use services::kubernetes::{KubeSource, Kubernetes};
+use services::store::Newcomers;
 use services::store::bench::Statements;
 use tokio::time::{Instant, sleep_until};
 
@@ -206,7 +207,11 @@ async fn model(
     let asked = Instant::now();
     let rows = stage
         .store()
-        .read_rows(&names, file.rules.deregister_within)
+        .read_rows(
+            &names,
+            file.rules.deregister_within,
+            Newcomers::of(&file.sharing),
+        )
         .await?;
     figures.time("read of all rows", asked.elapsed(), "");
     let mut model = Model::new(configuration.machine());

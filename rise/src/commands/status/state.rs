@@ -111,6 +111,7 @@ mod tests {
             quiet: true,
             effects_in_flight: 3,
             cluster_as_of: None,
+            budgets: vec![],
             other_scheduler: None,
             breakers: vec![BreakerReport {
                 party: "installation:5".into(),
@@ -133,6 +134,7 @@ mod tests {
                 jobs: 4,
                 oldest,
             }],
+            settings: rise_model::state::SettingsReport::default(),
         });
         let state = State::read(&written.unwrap());
         assert_eq!(state.version.as_deref(), Some("0.1.0"));

@@ -127,6 +127,7 @@ pub(super) fn ghfe(file: &File, rules: &mut Findings<'_>) {
             ("read_timeout", values.read_timeout),
             ("wake_up_every", values.wake_up_every),
             ("drain_within", values.drain_within),
+            ("settings_every", values.settings_every),
             ("staging_timeout", values.staging_timeout),
         ],
     );

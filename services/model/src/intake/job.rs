@@ -93,6 +93,14 @@ pub(super) fn workflow_job(
         owner: repository.needed_part("repository.owner")?,
         repository,
     };
+    if let Some(banned) = banned(rules, delivery, &parts) {
+        let kept = stored::minimal(&parts.job, &parts.repository, delivery.limit)?;
+        return Ok(Intake::Log {
+            row: log_row(delivery, &parts, delivery.named_if_it_acts(), kept),
+            outcome: banned.outcome,
+            answer: banned.answer.to_owned(),
+        });
+    }
     if is_staging_s(rules, &parts) {
         return staging(delivery, &parts);
     }
@@ -128,8 +136,29 @@ pub(super) fn workflow_job(
     })
 }
 
-/// By the owner's id and the repository's name, before anything else in the payload is looked at.
+/// Whether the jobs of the owner, or of who caused this one, are not taken, whatever the delivery says of it.
+fn banned(rules: &IntakeRules<'_>, delivery: &Delivery<'_>, parts: &Parts<'_>) -> Option<Ignored> {
+    let owner = parts.owner.extra("id").map(EntityId);
+    if owner.is_some_and(|owner| rules.in_force.is_banned(owner)) {
+        return Some(Ignored {
+            outcome: WebhookOutcome::BannedEntity,
+            answer: "Ignoring job: entity is banned",
+        });
+    }
+    let sender = delivery.payload.part("sender").ok().flatten()?;
+    let sender = sender.extra("id").map(EntityId)?;
+    rules.in_force.is_banned_sender(sender).then_some(Ignored {
+        outcome: WebhookOutcome::BannedSender,
+        answer: "Ignoring job: sender is banned",
+    })
+}
+
+/// By the owner's id and the repository's name, or the repository's id, before anything else in the payload is looked at.
 fn is_staging_s(rules: &IntakeRules<'_>, parts: &Parts<'_>) -> bool {
+    let repository: Option<i64> = parts.repository.extra("id");
+    if repository.is_some_and(|id| rules.in_force.is_staging(RepoId(id))) {
+        return true;
+    }
     let owner: Option<i64> = parts.owner.extra("id");
     let full_name: Option<String> = parts.repository.extra("full_name");
     let (Some(owner), Some(full_name)) = (owner, full_name) else {

@@ -22,6 +22,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::config::{Apps, Routing, StagingRepositories};
+use crate::settings::InForce;
 use crate::{AppId, EntityId, EntityKind, InstallationId, JobId};
 use read::Part;
 
@@ -38,6 +39,8 @@ pub struct IntakeRules<'a> {
     pub public_only: bool,
     /// Repositories whose jobs are handed to staging; none outside of production.
     pub staging: &'a StagingRepositories,
+    /// What operators set: bans, and more repositories that are staging's.
+    pub in_force: &'a InForce,
     /// The largest payload that is stored whole, in bytes.
     pub stored_payload_bytes: usize,
 }

@@ -33,6 +33,10 @@ pub enum WebhookOutcome {
     IgnoredPrivate,
     /// A job whose labels are for others.
     NotAllowed,
+    /// A job of an account whose jobs are not taken.
+    BannedEntity,
+    /// A job that somebody caused whose jobs are not taken.
+    BannedSender,
     /// A delivery for an App that is neither of ours.
     UnknownApp,
     /// Handed to staging, whose answer was passed on.
@@ -57,6 +61,8 @@ impl WebhookOutcome {
             Self::IgnoredEvent => "ignored_event",
             Self::IgnoredPrivate => "ignored_private",
             Self::NotAllowed => "not_allowed",
+            Self::BannedEntity => "banned_entity",
+            Self::BannedSender => "banned_sender",
             Self::UnknownApp => "unknown_app",
             Self::ProxiedToStaging => "proxied_to_staging",
             Self::ProxyFailed => "proxy_failed",

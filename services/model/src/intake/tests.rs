@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::{Cap, Caps, EntitySettings, LabelMatch, Pool, Route, RouteFor};
-use crate::{Image, LabelSet, PoolName, Status};
+use crate::settings::{Scope, Setting, SettingValue, Settings};
+use crate::{Image, LabelSet, PoolName, RepoId, Status};
 
 const ORG_APP: &str = "2167633";
 const DELIVERY: &str = "72d3162e-cc78-11e3-81ab-4c9367dc0958";
@@ -60,6 +61,8 @@ struct World {
     delivery: Option<&'static str>,
     /// The repository of organisation 99 that is staging's.
     staging: Option<&'static str>,
+    /// What operators set: scopes with their only value that is no number.
+    set: &'static [(Scope, SettingValue)],
 }
 
 const WORLD: World = World {
@@ -68,6 +71,7 @@ const WORLD: World = World {
     app: Some(ORG_APP),
     delivery: Some(DELIVERY),
     staging: None,
+    set: &[],
 };
 
 impl World {
@@ -82,6 +86,7 @@ impl World {
             image_tag: "staging",
             public_only: self.public_only,
             staging: &self.staging(),
+            in_force: &self.in_force(),
             stored_payload_bytes: self.limit,
         };
         let headers = Headers {
@@ -89,6 +94,19 @@ impl World {
             delivery: self.delivery,
         };
         decide(&rules, event, headers, &clean(body.as_bytes()))
+    }
+
+    fn in_force(&self) -> InForce {
+        let rows = self.set.iter().map(|(scope, value)| Setting {
+            scope: scope.clone(),
+            value: *value,
+            author: "ada".into(),
+            reason: "a test".into(),
+            set_at: crate::testing::at(0),
+            until: None,
+            ended_at: None,
+        });
+        Settings::new(rows.collect()).in_force(crate::testing::at(1))
     }
 
     fn staging(&self) -> StagingRepositories {
@@ -364,7 +382,7 @@ fn a_queued_job_is_stored_with_everything_that_is_known() {
             entity_name: "x".into(),
             entity_kind: EntityKind::Organization,
             installation: InstallationId(1),
-            repository: crate::RepoId(2),
+            repository: RepoId(2),
             repository_name: "x/y".into(),
             private: Some(false),
             labels: crate::SentLabels::new(vec!["Ubuntu-24.04-RISCV".into()]),
@@ -767,6 +785,63 @@ fn a_job_that_no_route_takes_keeps_what_explains_it() {
 }
 
 #[test]
+fn nothing_of_who_is_banned_is_taken_whatever_the_delivery_says() {
+    const BANNED: &[(Scope, SettingValue)] = &[
+        (Scope::Entity(EntityId(99)), SettingValue::Ban),
+        (Scope::Sender(EntityId(5)), SettingValue::Ban),
+    ];
+    let owner = World {
+        set: &BANNED[..1],
+        // Staging gets nothing of it either.
+        staging: Some("y"),
+        ..WORLD
+    };
+    let sender = World {
+        set: &BANNED[1..],
+        staging: Some("y"),
+        ..WORLD
+    };
+    for action in ["queued", "in_progress", "completed", "waiting"] {
+        let mut body = base();
+        body["action"] = json!(action);
+        body["sender"] = json!({ "id": 5, "login": "miner" });
+        let (row, outcome, answer) = owner.logged("workflow_job", &body);
+        assert_eq!(outcome, WebhookOutcome::BannedEntity);
+        assert_eq!(answer, "Ignoring job: entity is banned");
+        assert_eq!(row.event, format!("workflow_job.{action}"));
+        assert_eq!(row.entity.id, Some(EntityId(99)));
+        assert_eq!(row.payload["workflow_job"]["id"], json!(7));
+        assert_eq!(row.payload.get("sender"), None);
+        let (_, outcome, answer) = sender.logged("workflow_job", &body);
+        assert_eq!(outcome, WebhookOutcome::BannedSender);
+        assert_eq!(answer, "Ignoring job: sender is banned");
+    }
+    // Others are not concerned, and what is no job is logged as ever.
+    let mut other = base();
+    other["repository"]["owner"]["id"] = json!(98);
+    assert!(matches!(
+        owner.decide("workflow_job", &other),
+        Ok(Intake::Job { .. })
+    ));
+    let (_, outcome, _) = owner.logged("ping", &json!({ "zen": "hi" }));
+    assert_eq!(outcome, WebhookOutcome::Ok);
+}
+
+#[test]
+fn a_repository_may_be_given_to_staging_by_its_id() {
+    const STAGING: &[(Scope, SettingValue)] = &[(Scope::Repo(RepoId(2)), SettingValue::Staging)];
+    let world = World {
+        set: STAGING,
+        ..WORLD
+    };
+    let decided = world.decide("workflow_job", &base());
+    assert!(matches!(decided, Ok(Intake::Staging { .. })));
+    let other = base_with("/repository/id", Some(json!(3)));
+    let decided = world.decide("workflow_job", &other);
+    assert!(matches!(decided, Ok(Intake::Job { .. })));
+}
+
+#[test]
 fn private_repositories_may_be_refused() {
     let world = World {
         public_only: true,
@@ -1015,6 +1090,8 @@ fn the_words_of_the_log_are_those_that_serde_writes() {
         WebhookOutcome::IgnoredEvent,
         WebhookOutcome::IgnoredPrivate,
         WebhookOutcome::NotAllowed,
+        WebhookOutcome::BannedEntity,
+        WebhookOutcome::BannedSender,
         WebhookOutcome::UnknownApp,
         WebhookOutcome::ProxiedToStaging,
         WebhookOutcome::ProxyFailed,

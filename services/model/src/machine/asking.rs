@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::dependencies::Party;
 use crate::effects::{Action, Effect, Key, Outcome};
 use crate::jobs::{JobFacts, Reading, read_job, read_missing, read_run, should_ask};
 use crate::rows::{DemandKey, JobRow, WorkerRow};
@@ -59,7 +60,9 @@ impl Machine {
                 job: id,
                 demand: job.demand.clone(),
             };
-            if !self.admits(&effect) {
+            let party = Party::of(&job.demand);
+            let paid = self.budgets.admits_question(party, now, &self.config.rules);
+            if !paid || !self.admits(&effect) {
                 continue;
             }
             left -= 1;
@@ -68,7 +71,7 @@ impl Machine {
         }
     }
 
-    fn names_a_live_worker(&self, job: &JobRow) -> bool {
+    pub(super) fn names_a_live_worker(&self, job: &JobRow) -> bool {
         job.pod
             .as_ref()
             .and_then(|pod| self.workers.get(pod))

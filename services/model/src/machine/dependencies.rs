@@ -1,19 +1,31 @@
 //! What answers tell of GitHub and the cluster, and the probes while one of them is out of reach.
 
+use std::collections::BTreeMap;
+
 use crate::dependencies::{Hindrance, Party, Trouble};
 use crate::effects::{Action, Dependency, Effect, Key, Outcome};
-use crate::rows::Demand;
+use crate::rows::{Demand, WorkerRow};
+use crate::waiting::WaitingReason;
 use crate::workers::CondemnReason;
-use crate::{PodName, Time};
+use crate::{PodName, Status, Time};
 
 use super::{InFlight, Machine};
 
 impl Machine {
     /// Takes what an answer says of whom was asked.
-    pub(super) fn heard_of_party(&mut self, asked: &InFlight, outcome: &Outcome, now: Time) {
+    pub(super) fn heard_of_party(
+        &mut self,
+        asked: &InFlight,
+        outcome: &Outcome,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
         let Some(party) = asked.effect.party() else {
             return;
         };
+        if let Outcome::NotNow { hindrance, message } = outcome {
+            self.auth_refused(asked, *hindrance, message, now, actions);
+        }
         let rules = &self.config.rules;
         match outcome {
             Outcome::NoAnswer {
@@ -26,6 +38,9 @@ impl Machine {
             }
             Outcome::NotNow { hindrance, message } => {
                 self.breakers.hindered(*hindrance, message, now, rules);
+                if hindrance.trouble == Trouble::NotFound {
+                    self.installation_not_found(hindrance.party, now);
+                }
             }
             // A machine of ours that did not ask.
             Outcome::NoAnswer {
@@ -34,6 +49,9 @@ impl Machine {
             } => {}
             _ => {
                 self.breakers.answered(party, asked.begun, now);
+                if self.breakers.of(party).is_none() {
+                    self.missing.remove(&party);
+                }
                 if let Party::Installation(kind, _) = party {
                     self.breakers.answered(Party::App(kind), asked.begun, now);
                 }
@@ -75,13 +93,16 @@ impl Machine {
             })
             .map(|(party, breaker)| (party, breaker.trouble))
             .collect();
-        for (party, _) in due {
+        for (party, trouble) in due {
             let Some(demand) = self.in_need_of(party) else {
                 self.breakers.close(party, now);
                 continue;
             };
             // While its App is out of reach, the App's own probe tells.
             if !self.app_admits(party) {
+                continue;
+            }
+            if trouble == Trouble::NotFound && self.probe_missing(party, &demand, now, actions) {
                 continue;
             }
             let key = Key::Scope(demand.key().scope);
@@ -91,6 +112,69 @@ impl Machine {
                 self.begin_unasked(key, Effect::ListRunners { demand, group }, now, actions);
             }
         }
+    }
+
+    /// What an effect costs of GitHub's limits.
+    pub(super) fn spend(&mut self, effect: &Effect, now: Time) {
+        match effect {
+            Effect::GetJob { demand, .. } | Effect::GetRun { demand, .. } => {
+                self.budgets
+                    .question(Party::of(demand), now, &self.config.rules);
+            }
+            Effect::CreateJitConfig { demand, .. } => {
+                self.budgets
+                    .registers(demand.kind, demand.installation, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// How many more workers could get their runners within the next ten seconds, by whom that needs.
+    pub(super) fn rooms(&self, now: Time) -> BTreeMap<Party, usize> {
+        let rules = &self.config.rules;
+        let mut rooms = BTreeMap::new();
+        for job in self.jobs.iter().filter(|job| job.status == Status::Pending) {
+            for party in [Party::App(job.demand.kind), Party::of(&job.demand)] {
+                rooms
+                    .entry(party)
+                    .or_insert_with(|| self.budgets.room(party, now, rules));
+            }
+        }
+        for row in self
+            .workers
+            .values()
+            .filter(|row| self.awaits_a_runner(row))
+        {
+            for party in [Party::App(row.demand.kind), Party::of(&row.demand)] {
+                if let Some(room) = rooms.get_mut(&party) {
+                    *room = room.saturating_sub(1);
+                }
+            }
+        }
+        rooms
+    }
+
+    fn awaits_a_runner(&self, row: &WorkerRow) -> bool {
+        let registered = self
+            .provisions
+            .get(&row.name)
+            .is_some_and(|provision| provision.runner.is_some());
+        row.status == Status::Pending
+            && row.runner.is_none()
+            && row.pod_created_at.is_none()
+            && !registered
+    }
+
+    /// When jobs that wait for room may have it.
+    pub(super) fn room_again_at(&self) -> Option<Time> {
+        let waits = self
+            .plan
+            .waiting
+            .values()
+            .any(|reason| matches!(reason, WaitingReason::GithubBudget(_)));
+        self.decided_at
+            .filter(|_| waits)
+            .and_then(|at| self.budgets.room_again_at(at))
     }
 
     fn app_admits(&self, party: Party) -> bool {

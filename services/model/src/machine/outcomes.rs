@@ -23,7 +23,7 @@ impl Machine {
         let Some(asked) = self.in_flight.remove(&id) else {
             return actions;
         };
-        self.heard_of_party(&asked, &outcome, now);
+        self.heard_of_party(&asked, &outcome, now, &mut actions);
         let InFlight { key, effect, begun } = asked;
         self.busy_keys.remove(&key);
         if outcome == Outcome::Deposed {
@@ -38,6 +38,12 @@ impl Machine {
             Effect::EnsureRunnerGroup { demand } => match outcome {
                 Outcome::RunnerGroup(group) => {
                     self.groups.insert(demand.entity, group);
+                }
+                Outcome::ScopeNotFound { .. } if self.ask_name(&demand, now, &mut actions) => {
+                    if let Key::Scope(scope) = &key {
+                        self.listed.insert(scope.clone(), begun);
+                    }
+                    self.retry_later(&key, now);
                 }
                 other => {
                     if let Key::Scope(scope) = &key {
@@ -55,18 +61,36 @@ impl Machine {
                     });
                 }
                 Outcome::NameTaken => self.name_taken(&key, &worker, now, &mut actions),
+                Outcome::ScopeNotFound { .. } if self.ask_name(&demand, now, &mut actions) => {
+                    self.retry_later(&key, now);
+                }
                 other => {
                     // The cached group may be gone: the next worker asks for it again.
-                    if matches!(other, Outcome::Refused { .. }) {
+                    if matches!(
+                        other,
+                        Outcome::Refused { .. } | Outcome::ScopeNotFound { .. }
+                    ) {
                         self.groups.remove(&demand.entity);
                     }
                     self.provision_trouble(&key, other, now, &mut actions);
                 }
             },
-            Effect::FindRunner { worker, .. } => {
+            Effect::FindRunner { worker, demand } => {
+                let outcome = match outcome {
+                    Outcome::ScopeNotFound { .. } if self.ask_name(&demand, now, &mut actions) => {
+                        self.retry_later(&key, now);
+                        return actions;
+                    }
+                    // A scope that GitHub does not let us see has no runner of ours that could do anything.
+                    Outcome::ScopeNotFound { .. } => Outcome::RunnerGone,
+                    other => other,
+                };
                 self.runner_found(&key, &worker, outcome, now, &mut actions);
             }
-            Effect::DeleteRunner { worker, .. } => {
+            Effect::DeleteRunner { worker, demand, .. } => {
+                if self.looks_again(&key, &worker, demand, &outcome, now, &mut actions) {
+                    return actions;
+                }
                 self.runner_deleted(&key, &worker, outcome, now, &mut actions);
             }
             Effect::CreatePod { worker, .. } => {
@@ -85,7 +109,10 @@ impl Machine {
                     self.runners_listed(&demand, &runners, begun);
                 }
                 // A list that failed says nothing; it is not asked for again at once. Its group may be gone.
-                _ => {
+                other => {
+                    if matches!(other, Outcome::ScopeNotFound { .. }) {
+                        self.ask_name(&demand, now, &mut actions);
+                    }
                     self.groups.remove(&demand.entity);
                     self.listed.insert(demand.key().scope, begun);
                 }
@@ -104,6 +131,23 @@ impl Machine {
                     self.job_told(&key, job, &outcome, now, &mut actions);
                 }
             }
+            Effect::AskInstallation { demand, by } => {
+                self.installation_told(&key, &demand, by, &outcome, now, &mut actions);
+            }
+            Effect::MoveInstallation { entity, from, to } => match outcome {
+                Outcome::Written | Outcome::NotWritten => {
+                    self.installation_moved(entity, from, to, now);
+                }
+                // The next probe finds it again.
+                _ => {}
+            },
+            Effect::ReadInstallationLog { demand } => {
+                if outcome == Outcome::InstallationDeleted(true) {
+                    self.installation_gone(&demand, now);
+                }
+            }
+            // A row less is no trouble.
+            Effect::LogAuthAttempt { .. } => {}
             Effect::Deliveries(app, effect) => {
                 self.deliveries_told(&key, (app, effect), outcome, now, &mut actions);
             }
@@ -229,7 +273,17 @@ impl Machine {
                     p.stage = found.map_or(Stage::Runner, |runner| Stage::Look { runner, ask_at });
                 });
             }
-            Outcome::Runner(Some(runner)) => self.learn_runner(worker, runner),
+            Outcome::Runner(Some(runner)) => {
+                let known = self.workers.get(worker).and_then(|row| row.runner);
+                if known == Some(runner) {
+                    // A list is redirected to the present name, a removal is not.
+                    self.retry_later(key, now);
+                    if let Some(row) = self.workers.get(worker) {
+                        self.ask_name(&row.demand.clone(), now, actions);
+                    }
+                }
+                self.learn_runner(worker, runner);
+            }
             Outcome::Runner(None) | Outcome::RunnerGone => {
                 self.begin(
                     key.clone(),
@@ -517,7 +571,10 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         match (key, outcome) {
-            (Key::Worker(worker), Outcome::Refused { message, .. }) => {
+            (
+                Key::Worker(worker),
+                Outcome::Refused { message, .. } | Outcome::ScopeNotFound { message },
+            ) => {
                 self.fail(key, &worker.clone(), &message, now, actions);
             }
             _ => self.retry_later(key, now),

@@ -52,6 +52,9 @@ impl Machine {
             .filter(|(_, back_off)| back_off.until > now)
             .map(|(key, _)| key.clone())
             .collect();
+        let rooms = self.rooms(now);
+        let slots = self.config.rules.effects_at_once
+            - self.in_flight.len().min(self.config.rules.effects_at_once);
         plan(PlanInput {
             jobs: &self.jobs,
             workers: &self.workers,
@@ -60,9 +63,14 @@ impl Machine {
             took_a_job: &took_a_job,
             backing_off: &backing_off,
             breakers: &self.breakers,
+            rooms: &rooms,
             pools: &self.config.pools,
+            images: &self.config.images,
             caps: &self.config.caps,
-            at_most: self.config.rules.reserve_at_once,
+            sharing: &self.config.sharing,
+            newcomers: &self.newcomers,
+            in_force: &self.in_force,
+            at_most: self.config.rules.reserve_at_once.min(slots),
         })
     }
 
@@ -277,6 +285,10 @@ impl Machine {
     pub(super) fn deregister(&self, name: &PodName) -> Option<Effect> {
         let row = self.workers.get(name)?;
         let (worker, demand) = (name.clone(), row.demand.clone());
+        if self.installation_is_gone(&demand) {
+            // Its runner went with the installation.
+            return Some(Effect::RecordDeregistered { worker });
+        }
         Some(match row.runner {
             Some(runner) => Effect::DeleteRunner {
                 worker,
@@ -290,11 +302,12 @@ impl Machine {
     pub(super) fn next_provision_step(&mut self, name: &PodName, now: Time) -> Option<Effect> {
         let row = self.workers.get(name)?;
         let group = self.groups.get(&row.demand.entity).copied();
+        let quarantined = self.quarantined_of(&row.demand.pool);
         let provision = self
             .provisions
             .entry(name.clone())
             .or_insert_with(Provision::new);
-        provision.next(row, group, now)
+        provision.next(row, group, &quarantined, now)
     }
 
     /// Pods that ended stay for their logs, within limits.

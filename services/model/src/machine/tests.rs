@@ -11,7 +11,9 @@ use crate::{Epoch, RunnerId, SentLabels};
 pub(super) fn machine() -> Machine {
     Machine::new(MachineConfig {
         pools: vec![pool()],
+        images: BTreeMap::new(),
         caps: caps(99, 1),
+        sharing: SHARING,
         rules: rules(),
         runner_prefix: "rise-riscv-runner-".to_owned(),
         recovery: None,

@@ -351,6 +351,7 @@ fn config() -> GhfeConfig {
             drain_within: Span::seconds(20),
             public_only: false,
             staging_timeout: Span::seconds(20),
+            settings_every: Span::seconds(60),
         },
         setup: SetupSection {
             organization_install_url: "https://example.com/install-org".into(),

@@ -1,6 +1,7 @@
 //! The calls of a worker's life, against the pretend GitHub.
 
 use http::StatusCode;
+use rise_model::dependencies::Party;
 use rise_model::github::{GroupChoice, JobStatus, RunnerStatus};
 use rise_model::span::Span;
 use rise_model::{EntityKind, InstallationId, JobId, RunnerGroupId, Time};
@@ -299,9 +300,12 @@ async fn an_answer_of_5xx_leaves_doubt_and_is_not_asked_again() {
 async fn the_budget_is_known_and_its_end_is_told() {
     let it = open().await;
     let access = it.access(ORG);
-    assert_eq!(it.github.budget(access.installation), None);
+    let party = Party::Installation(access.kind, access.installation);
+    assert_eq!(it.github.budget(party), None);
     it.github.list_runners(access, &org(), None).await.unwrap();
-    let budget = it.github.budget(access.installation).unwrap();
+    let budget = it.github.budget(party).unwrap();
+    let of_the_app = it.github.budget(Party::App(access.kind)).unwrap();
+    assert_eq!(of_the_app.remaining, 4_999, "the token is the App's call");
     assert_eq!((budget.limit, budget.remaining), (5_000, 4_999));
     it.doors
         .world()
@@ -321,7 +325,7 @@ async fn the_budget_is_known_and_its_end_is_told() {
         other => panic!("{other:?}"),
     }
     assert!(!error.answer_unknown());
-    assert_eq!(it.github.budget(access.installation).unwrap().remaining, 0);
+    assert_eq!(it.github.budget(party).unwrap().remaining, 0);
 }
 
 #[tokio::test]

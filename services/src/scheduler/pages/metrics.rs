@@ -178,7 +178,7 @@ fn github(families: &mut Families, pages: &Pages) {
         [(Vec::new(), size(current.len()))],
     );
     let share =
-        |budget: &crate::github::Budget| float(budget.remaining) / float(budget.limit.max(1));
+        |budget: &rise_model::budget::Budget| float(budget.remaining) / float(budget.limit.max(1));
     let lowest = current
         .iter()
         .min_by(|a, b| share(a).total_cmp(&share(b)))
