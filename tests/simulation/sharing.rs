@@ -91,11 +91,21 @@ fn boards_of_a_cancelled_matrix_are_given_to_those_who_wait() {
     let mut not_started_seen = 0;
     let mut started_seen = 0;
     for seed in 0..6 {
-        let cancelled = 7_000 + i64::try_from(seed).unwrap() * 1_000;
+        let cancelled = 40_000 + i64::try_from(seed).unwrap() * 4_000;
         let mut events = Vec::new();
+        // Half of the boards take long, so that some pods start late and some not at all.
+        for board in 0..10 {
+            let (times, lasts) = (8, cancelled);
+            let what = What::SlowBoard {
+                board,
+                times,
+                lasts,
+            };
+            events.push(Event { at: 0, what });
+        }
         for n in 0..20 {
             events.push(job(n, FIRST, 0, 600_000));
-            events.push(job(100 + n, SECOND, 4_000, 600_000));
+            events.push(job(100 + n, SECOND, cancelled - 1_000, 600_000));
             events.push(Event {
                 at: cancelled,
                 what: What::Cancel { number: n },
