@@ -197,7 +197,7 @@ async fn rights_to_read_are_enough() {
     sqlx::raw_sql(ROWS).execute(&tables.sql).await.unwrap();
     let role = format!("reader_{}", std::process::id());
     let grant = format!(
-        "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA staging TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA staging TO {role}"
+        "CREATE ROLE {role} LOGIN PASSWORD 'reading'; GRANT USAGE ON SCHEMA staging TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA staging TO {role}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(grant))
         .execute(&tables.sql)
@@ -206,7 +206,7 @@ async fn rights_to_read_are_enough() {
     let url = tables.database.url();
     let (scheme, rest) = url.split_once("://").unwrap();
     let (_, place) = rest.split_once('@').unwrap_or(("", rest));
-    let url = format!("{scheme}://{role}@{place}");
+    let url = format!("{scheme}://{role}:reading@{place}");
     let read = |line: &str| crate::rise::run(line, &[("POSTGRES_URL", url.as_str())]);
     for view in ["overview", "pools", "workers", "jobs", "failures"] {
         let answer = read(&format!("tui --once {view}"));
