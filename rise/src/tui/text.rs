@@ -80,6 +80,14 @@ fn take<'a>(graphemes: impl Iterator<Item = &'a str>, columns: usize) -> Vec<&'a
         .collect()
 }
 
+/// A cluster of marks may be wider than a whole line; such a one is shown character by character.
+fn pieces(grapheme: &str, columns: usize) -> Vec<&str> {
+    if grapheme.width() <= columns {
+        return vec![grapheme];
+    }
+    grapheme.split_inclusive(|_: char| true).collect()
+}
+
 /// A text in lines of at most so many columns, broken between words where that can be.
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(2);
@@ -103,7 +111,7 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
         if word.trim().is_empty() {
             continue;
         }
-        for grapheme in word.graphemes(true) {
+        for grapheme in word.graphemes(true).flat_map(|it| pieces(it, columns)) {
             let wide = grapheme.width();
             if used + wide > columns {
                 lines.push(std::mem::take(&mut line));
@@ -143,6 +151,15 @@ mod tests {
         );
         assert_eq!(wrap("one two three", 8), ["one two ", "three"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+    }
+
+    #[test]
+    fn a_cluster_that_is_wider_than_a_line_is_shown_in_pieces() {
+        let text = " \u{b47}\u{bc6}";
+        assert!(width(text) > 2);
+        for line in wrap(text, 0) {
+            assert!(width(&line) <= 2, "{line:?}");
+        }
     }
 
     proptest! {
